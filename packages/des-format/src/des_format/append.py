@@ -1,0 +1,167 @@
+"""Append to a local archive so that a crash at any moment leaves the old one.
+
+Before the first byte is appended, a copy of the archive's footer is made durable beside it
+(`<name>.append`, the append journal). While a journal matches the archive, the archive ends
+where that footer ends: readers ignore what comes after, and the next append cuts it off.
+Removing the journal, after everything was made durable, is the commit.
+
+Source: docs/format.md, section "Append".
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from .archive import Archive
+from .catalog import Catalog
+from .codecs import ZstdDictionary
+from .durable import TemporaryFile, sync_folder
+from .errors import AppendInProgressError, DesError, UnsupportedFormatError
+from .layout import FOOTER_SIZE, HEADER_MAGIC, Footer, check_header, decode_footer, encode_footer
+from .listing import decode_block
+from .opening import ReadOptions, open_core
+from .ranges import drive
+from .sources import FileSource
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; there the caller must keep appenders apart.
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["OpenedForAppend", "committed_size", "journal_path", "open_for_append"]
+
+
+def journal_path(path: Path) -> Path:
+    """Where the append journal of the archive at `path` lies."""
+    return path.with_name(path.name + ".append")
+
+
+def committed_size(path: Path) -> int | None:
+    """Size of the archive at `path` before an append that has not been committed, or None.
+
+    A journal that is no footer, or is not the footer found at its place in the archive, has
+    nothing to say (the archive was replaced since) and is ignored.
+    """
+    try:
+        journal = journal_path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    size = int.from_bytes(journal[16:24], "little")
+    try:
+        decode_footer(journal, archive_size=size)
+    except DesError:
+        return None
+    with path.open("rb") as file:
+        file.seek(size - FOOTER_SIZE)
+        return size if file.read(FOOTER_SIZE) == journal else None
+
+
+class AppendTarget:
+    """The end of an existing archive, locked against other appenders."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._journal = journal_path(path)
+        self._handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            self._lock()
+            self._roll_back_interrupted()
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def _lock(self) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AppendInProgressError(f"another process is appending to {self._path}; try again later") from error
+
+    def _roll_back_interrupted(self) -> None:
+        size = committed_size(self._path)
+        if size is not None:
+            self._cut(size)
+
+    def _cut(self, size: int) -> None:
+        """Cut the archive off at `size`, durably, then forget the journal."""
+        os.ftruncate(self._handle, size)
+        os.fsync(self._handle)
+        self._remove_journal()
+
+    def _remove_journal(self) -> None:
+        self._journal.unlink(missing_ok=True)
+        sync_folder(self._path.parent)
+
+    def begin(self, footer: Footer) -> None:
+        """Write the journal; only then may bytes be appended."""
+        self._old_size = footer.archive_size
+        with TemporaryFile(self._path.parent, self._journal.name) as temporary:
+            temporary.write(encode_footer(footer))
+            temporary.publish(self._journal, replace=True)
+        os.lseek(self._handle, self._old_size, os.SEEK_SET)
+
+    def write(self, data: bytes, /) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._handle, view) :]
+
+    def commit(self) -> None:
+        os.fsync(self._handle)
+        self._remove_journal()
+        os.close(self._handle)
+
+    def rollback(self) -> None:
+        try:
+            self._cut(self._old_size)
+        finally:
+            os.close(self._handle)
+
+    def release(self) -> None:
+        """Close without having begun."""
+        os.close(self._handle)
+
+
+class OpenedForAppend(NamedTuple):
+    """What a writer needs to go on where an archive ends."""
+
+    target: AppendTarget
+    footer: Footer
+    catalog: Catalog
+    dictionary: ZstdDictionary | None
+
+
+def open_for_append(path: Path) -> OpenedForAppend:
+    """Lock an archive, roll back an interrupted append, and read what its entries are.
+
+    Raises:
+        AppendInProgressError: Another process appends to it.
+        UnsupportedFormatError: Not a version-3 archive.
+        CorruptArchiveError: Damaged; nothing was changed.
+    """
+    target = AppendTarget(path)
+    try:
+        source = FileSource(path)
+        try:
+            header = source.data[:32]
+            if not header.startswith(HEADER_MAGIC):
+                raise UnsupportedFormatError(
+                    f"{path}: only version-3 archives can be appended to, found {header[:8]!r}; see `des convert`"
+                )
+            check_header(header)
+            archive = drive(open_core(ReadOptions()), source)
+            assert isinstance(archive, Archive)
+            rows = []
+            for block in drive(archive.pages(), source):
+                rows += decode_block(source.data[block.start : block.end], block)
+            catalog = Catalog.load(rows)
+            dictionary = drive(archive.dictionary(), source)
+        finally:
+            source.close()
+        target.begin(archive.footer)
+    except BaseException:
+        target.release()
+        raise
+    return OpenedForAppend(target, archive.footer, catalog, dictionary)

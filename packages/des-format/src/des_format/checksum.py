@@ -1,0 +1,14 @@
+"""The format's checksums: XXH3, whole (64 bits) or its low half (32 bits)."""
+
+from __future__ import annotations
+
+from xxhash import xxh3_64_intdigest
+
+__all__ = ["checksum32", "checksum64"]
+
+checksum64 = xxh3_64_intdigest
+
+
+def checksum32(data: bytes | bytearray | memoryview, seed: int = 0) -> int:
+    """Low 32 bits of XXH3-64 of `data`."""
+    return xxh3_64_intdigest(data, seed) & 0xFFFFFFFF

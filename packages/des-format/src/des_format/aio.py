@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from .append import committed_size
 from .archive import DEFAULT_MAX_ENTRY_BYTES
@@ -29,9 +30,10 @@ class AsyncDesReader:
     share it.
     """
 
-    def __init__(self, core: ArchiveCore, source: AsyncRangeSource) -> None:
+    def __init__(self, core: ArchiveCore, source: AsyncRangeSource, file: FileSource | None = None) -> None:
         self._core = core
         self._source = source
+        self._file = file
 
     @classmethod
     async def open(
@@ -51,11 +53,18 @@ class AsyncDesReader:
             max_entry_bytes: As for `DesReader`.
             cost: As for `DesReader`.
         """
+        file = None
         if isinstance(source, str | os.PathLike):
             path = Path(source)
-            source = ThreadedSource(FileSource(path, committed_size(path)))
+            file = FileSource(path, committed_size(path))
+            source = ThreadedSource(file)
         options = ReadOptions(verify=verify, max_entry_bytes=max_entry_bytes, cost=cost or TransferCost())
-        return cls(await drive_async(open_core(options), source), source)
+        try:
+            return cls(await drive_async(open_core(options), source), source, file)
+        except BaseException:
+            if file is not None:
+                file.close()
+            raise
 
     async def _run(self, steps: Steps[T]) -> T:
         return await drive_async(steps, self._source)
@@ -112,3 +121,16 @@ class AsyncDesReader:
 
     def __len__(self) -> int:
         return self._core.stats.total_files
+
+    def close(self) -> None:
+        """Release a local file; a source that the caller passed in stays open."""
+        if self._file is not None:
+            self._file.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -241,7 +241,10 @@ class Archive:
             raise CorruptArchiveError(f"entry at offset {record.offset} is no dictionary, but the footer says so")
         payload = data[record.length - record.stored_length :]
         check_payload(record, payload)
-        self._dictionary = ZstdDictionary(payload)
+        try:
+            self._dictionary = ZstdDictionary(payload)
+        except InvalidInputError as error:
+            raise CorruptArchiveError(f"dictionary entry at offset {record.offset}: {error}") from error
 
     def dictionary(self) -> Steps[ZstdDictionary | None]:
         """The archive's dictionary, or None; one read the first time."""

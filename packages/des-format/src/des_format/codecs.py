@@ -12,18 +12,25 @@ import lz4.frame
 import zstandard
 
 from .entry import Codec
-from .errors import CorruptArchiveError, UnsupportedFormatError
+from .errors import CorruptArchiveError, InvalidInputError, UnsupportedFormatError
 
 __all__ = ["ZstdDictionary", "compress_lz4", "compress_zstd", "decompress", "decompress_zstd"]
 
 _STREAM_OVER_BYTES = 16 * 2**20
+_DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 _local = threading.local()
 
 
 class ZstdDictionary:
-    """A trained zstd dictionary, with one decompressor for each thread that uses it."""
+    """A trained zstd dictionary, with one decompressor for each thread that uses it.
+
+    Raises:
+        InvalidInputError: The bytes are not a zstd dictionary with an id.
+    """
 
     def __init__(self, data: bytes) -> None:
+        if not data.startswith(_DICTIONARY_MAGIC) or not int.from_bytes(data[4:8], "little"):
+            raise InvalidInputError(f"not a zstd dictionary with an id: {len(data)} bytes that begin with {data[:8]!r}")
         self.data = data
         self.zstd = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
         self.id: int = self.zstd.dict_id()

@@ -61,6 +61,8 @@ class Compression:
             raise InvalidInputError(f"a dictionary needs codec zstd, found {self.codec.name.lower()}")
         if isinstance(self.dictionary, str) and self.dictionary != "auto":
             raise InvalidInputError(f"dictionary {self.dictionary!r}; bytes, 'auto' or None are allowed")
+        if isinstance(self.dictionary, bytes):
+            ZstdDictionary(self.dictionary)  # Refuses what is none.
 
     @classmethod
     def of(cls, choice: Compression | Profile | str) -> Compression:

@@ -120,14 +120,16 @@ class DesReader:
         if isinstance(names, str | bytes):
             raise TypeError("names must be an iterable of names, found a single one; use get_file")
         wanted = list(names)
-        for name in wanted:
-            if not isinstance(name, str):
-                encode_name(name)
         local = self._local
         if local is None:
             found = self._run(self._core.get_many(wanted))
             return {name: payload for name, (_entry, payload) in found.items()}
-        payloads = local.get_many(wanted)
+        try:
+            payloads = local.get_many(wanted)
+        except (AttributeError, UnicodeEncodeError):
+            for name in wanted:
+                encode_name(name)  # Says what is wrong with it.
+            raise
         slow = [name for name, payload in payloads.items() if payload is None]
         if slow:
             found = self._run(self._core.get_many(slow))

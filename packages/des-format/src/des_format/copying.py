@@ -1,0 +1,98 @@
+"""Copy entries from one archive to another, whatever their formats and compression."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+from .entry import Entry
+from .errors import ChecksumMismatchError, CorruptArchiveError
+from .reader import DesReader
+from .writer import DesWriter
+
+__all__ = ["VerifiedStream", "copy_entries", "open_verified"]
+
+
+class VerifiedStream(io.RawIOBase):
+    """Front-to-back reading of a payload that is too big for memory, checked at its end.
+
+    The read that would say "end" raises instead when what was read is not what the entry
+    promises, so whoever copies it must discard the copy then.
+
+    Args:
+        entry: The entry; without `sha256` (legacy formats) only its size is checked.
+        stream: Its payload; closed together with this one.
+    """
+
+    def __init__(self, entry: Entry, stream: BinaryIO) -> None:
+        self._entry = entry
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        self._size += len(data)
+        if not data:
+            self._check()
+        return len(data)
+
+    def _check(self) -> None:
+        entry = self._entry
+        if self._size != entry.size:
+            raise CorruptArchiveError(f"entry {entry.name!r}: found {self._size} bytes, expected {entry.size}")
+        if entry.sha256 is not None and self._digest.hexdigest() != entry.sha256:
+            raise ChecksumMismatchError(f"big file {entry.sha256} of entry {entry.name!r}: its SHA-256 is another one")
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_verified(reader: DesReader, name: str) -> VerifiedStream:
+    """Return a stream over an external entry's payload that fails at its end unless it is intact.
+
+    Raises:
+        EntryNotFoundError: No entry of this name.
+        BigFileMissingError: Raised by the first read when the payload is not there.
+    """
+    return VerifiedStream(reader.get_entry(name), reader.open(name))
+
+
+def copy_entries(reader: DesReader, writer: DesWriter, on_entry: Callable[[Entry], None] | None = None) -> int:
+    """Add every entry of an archive to a writer, in the order in which they were added.
+
+    Payloads are checked on the way and compressed anew by the writer's own policy; those beside
+    the archive are copied piece by piece, and one that is not intact is not copied.
+
+    Args:
+        reader: The archive to read, of any format.
+        writer: Where the entries go; the caller closes it.
+        on_entry: Called after each entry.
+
+    Returns:
+        How many entries were added.
+
+    Raises:
+        CorruptArchiveError: The archive is damaged.
+        BigFileMissingError: A payload beside it is missing.
+        InvalidInputError: The writer refuses an entry, such as metadata that is no JSON.
+    """
+    count = 0
+    for entry, payload in reader.scan():
+        if payload is None:
+            with VerifiedStream(entry, reader.open(entry.name)) as stream:
+                writer.add_stream(entry.name, stream, entry.meta)
+        else:
+            writer.add_file(entry.name, payload, entry.meta)
+        count += 1
+        if on_entry is not None:
+            on_entry(entry)
+    return count

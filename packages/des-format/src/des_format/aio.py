@@ -98,7 +98,7 @@ class AsyncDesReader:
         return await self._run(self._core.find(name)) is not None
 
     async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
-        """Yield the entries whose names have the prefix, in name order, one META block at a time."""
+        """Yield the entries whose names have the prefix, in name order, a few META blocks at a time."""
         for page in await self._run(self._core.pages(prefix)):
             for entry in await self._run(self._core.list_page(page, prefix)):
                 yield entry

@@ -154,7 +154,7 @@ def open_for_append(path: Path) -> OpenedForAppend:
             archive = drive(open_core(ReadOptions()), source)
             assert isinstance(archive, Archive)
             rows = []
-            for block in drive(archive.pages(), source):
+            for block in drive(archive.directory(), source).rows:
                 rows += decode_block(source.data[block.start : block.end], block)
             catalog = Catalog.load(rows)
             dictionary = drive(archive.dictionary(), source)

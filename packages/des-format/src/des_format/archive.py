@@ -47,6 +47,7 @@ __all__ = ["DEFAULT_MAX_ENTRY_BYTES", "Archive"]
 DEFAULT_MAX_ENTRY_BYTES = 2**30
 _CACHED_BLOCKS = 4096
 _HEAD_GUESS_BYTES = 4096
+_MAX_PAGE_BLOCKS = 32
 
 
 class _BlockCache:
@@ -385,16 +386,30 @@ class Archive:
             )
         return self._directory
 
-    def pages(self, prefix: str = "") -> Steps[Sequence[DirectoryRow]]:
-        """The META blocks that may hold names with this prefix, in name order."""
-        directory = yield from self.directory()
-        return directory.with_prefix(prefix.encode(errors="surrogatepass"))
+    def pages(self, prefix: str = "") -> Steps[Sequence[Sequence[DirectoryRow]]]:
+        """The META blocks that may hold names with this prefix, in name order, in groups that grow.
 
-    def list_page(self, page: DirectoryRow, prefix: str = "") -> Steps[list[Entry]]:
-        """The entries of one META block whose names have the prefix, in name order; one read."""
+        A short listing ends in the first, small groups; a long one takes few requests.
+        """
+        directory = yield from self.directory()
+        blocks = directory.with_prefix(prefix.encode(errors="surrogatepass"))
+        groups: list[Sequence[DirectoryRow]] = []
+        at, size = 0, 1
+        while at < len(blocks):
+            groups.append(blocks[at : at + size])
+            at, size = at + size, min(2 * size, _MAX_PAGE_BLOCKS)
+        return groups
+
+    def list_page(self, page: Sequence[DirectoryRow], prefix: str = "") -> Steps[list[Entry]]:
+        """The entries of one group of META blocks whose names have the prefix, in name order; one read."""
         encoded = prefix.encode(errors="surrogatepass")
-        (stored,) = yield from self._fetch([ByteRange(page.start, page.end)])
-        return [row.entry for row in decode_block(stored, page) if row.name.startswith(encoded)]
+        data = yield from self._fetch([ByteRange(block.start, block.end) for block in page])
+        return [
+            row.entry
+            for block, stored in zip(page, data, strict=True)
+            for row in decode_block(stored, block)
+            if row.name.startswith(encoded)
+        ]
 
     # -- everything, front to back ----------------------------------------------------------
 

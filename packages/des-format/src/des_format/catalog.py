@@ -13,7 +13,7 @@ from .checksum import checksum64
 from .entry import Kind
 from .errors import InvalidInputError
 from .hashtable import block_count, build_index, combined_checksum, name_hash
-from .layout import FOOTER_SIZE, INDEX_ALIGNMENT, Footer, encode_footer
+from .layout import BLOCK_SIZE, FOOTER_SIZE, INDEX_ALIGNMENT, Footer, encode_footer
 from .listing import Row, encode_meta_region
 
 __all__ = ["ArchiveStats", "Catalog", "Segment", "tail_regions"]
@@ -209,7 +209,7 @@ def tail_regions(catalog: Catalog, segment: Segment) -> Iterator[bytes]:
             dictionary_length=segment.dictionary_length,
             previous_footer=segment.previous_footer,
             directory_checksum=checksum64(directory),
-            index_checksum=combined_checksum(index),
+            index_checksum=combined_checksum(index[at : at + BLOCK_SIZE] for at in range(0, len(index), BLOCK_SIZE)),
             content_digest=segment.digest,
         )
     )

@@ -12,19 +12,13 @@ from .errors import ChecksumMismatchError, CorruptArchiveError
 from .reader import DesReader
 from .writer import DesWriter
 
-__all__ = ["VerifiedStream", "copy_entries", "open_verified"]
+__all__ = ["copy_entries", "verified_stream"]
+
+_BUFFER_BYTES = 1 << 20
 
 
-class VerifiedStream(io.RawIOBase):
-    """Front-to-back reading of a payload that is too big for memory, checked at its end.
-
-    The read that would say "end" raises instead when what was read is not what the entry
-    promises, so whoever copies it must discard the copy then.
-
-    Args:
-        entry: The entry; without `sha256` (legacy formats) only its size is checked.
-        stream: Its payload; closed together with this one.
-    """
+class _VerifiedFile(io.RawIOBase):
+    """Hashes what is read from a payload, and compares at its end."""
 
     def __init__(self, entry: Entry, stream: BinaryIO) -> None:
         self._entry = entry
@@ -56,14 +50,21 @@ class VerifiedStream(io.RawIOBase):
         super().close()
 
 
-def open_verified(reader: DesReader, name: str) -> VerifiedStream:
-    """Return a stream over an external entry's payload that fails at its end unless it is intact.
+def verified_stream(reader: DesReader, entry: Entry) -> io.BufferedReader:
+    """Return a file, to be read front to back, over an external payload that is checked at its end.
+
+    The read that would say "end" raises instead when what was read is not what the entry
+    promises, so whoever copies it must discard the copy then.
+
+    Args:
+        reader: The entry's archive.
+        entry: From `get_entry` or `scan`; without `sha256` (legacy formats) only its size is checked.
 
     Raises:
-        EntryNotFoundError: No entry of this name.
-        BigFileMissingError: Raised by the first read when the payload is not there.
+        CorruptArchiveError: At the end: another size or another SHA-256.
+        BigFileMissingError: The payload is not there.
     """
-    return VerifiedStream(reader.get_entry(name), reader.open(name))
+    return io.BufferedReader(_VerifiedFile(entry, reader.open(entry.name)), _BUFFER_BYTES)
 
 
 def copy_entries(reader: DesReader, writer: DesWriter, on_entry: Callable[[Entry], None] | None = None) -> int:
@@ -88,7 +89,7 @@ def copy_entries(reader: DesReader, writer: DesWriter, on_entry: Callable[[Entry
     count = 0
     for entry, payload in reader.scan():
         if payload is None:
-            with VerifiedStream(entry, reader.open(entry.name)) as stream:
+            with verified_stream(reader, entry) as stream:
                 writer.add_stream(entry.name, stream, entry.meta)
         else:
             writer.add_file(entry.name, payload, entry.meta)

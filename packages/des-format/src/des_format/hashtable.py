@@ -102,9 +102,9 @@ def build_index(hashes: Iterable[int], offsets: Iterable[int], lengths: Iterable
     return bytes(table)
 
 
-def combined_checksum(index: bytes) -> int:
+def combined_checksum(blocks: Iterable[bytes]) -> int:
     """XXH3-64 over the checksums of all blocks, in order."""
-    return checksum64(b"".join(index[end - 8 : end] for end in range(BLOCK_SIZE, len(index) + 1, BLOCK_SIZE)))
+    return checksum64(b"".join(block[_CHECKED:] for block in blocks))
 
 
 def check_block(block: bytes, number: int, index_start: int) -> None:

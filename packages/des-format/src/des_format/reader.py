@@ -182,7 +182,7 @@ class DesReader:
         return dict(self.get_entry(name).meta)
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Yield the entries whose names have the prefix, in name order, one META block at a time."""
+        """Yield the entries whose names have the prefix, in name order, a few META blocks at a time."""
         for page in self._run(self._core.pages(prefix)):
             yield from self._run(self._core.list_page(page, prefix))
 

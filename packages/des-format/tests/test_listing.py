@@ -122,6 +122,13 @@ def test_a_block_that_contradicts_itself_is_refused_though_its_checksum_holds(ra
         decode_block(*forged_block(raw))
 
 
+def test_a_block_whose_names_would_expand_without_end_is_refused() -> None:
+    count = 2000
+    columns = b"\xff" * count * 2 + bytes(count * 28)
+    with pytest.raises(CorruptArchiveError, match="expand to over"):
+        decode_block(*forged_block(struct.pack("<I", count) + columns, count))
+
+
 def test_a_directory_that_promises_a_huge_block_is_refused() -> None:
     row = struct.pack("<IIIHQ", 10, 2**31, 1, 1, 0) + b"a"
     with pytest.raises(CorruptArchiveError, match="a block of 2147483648 bytes"):

@@ -171,6 +171,9 @@ def decode_block(stored: bytes, row: DirectoryRow) -> list[Row]:
     meta_at = at + sum(fresh)
     if meta_at + sum(meta_lengths) != len(raw):
         raise CorruptArchiveError(f"{where}: names and metadata do not fill its {len(raw)} bytes")
+    # A name may share all of the one before it, so a small block could expand without end.
+    if sum(shared) + sum(fresh) + sum(meta_lengths) > MAX_RAW_BLOCK_BYTES:
+        raise CorruptArchiveError(f"{where}: its names and metadata expand to over {MAX_RAW_BLOCK_BYTES} bytes")
     rows = []
     name = b""
     for index in range(count):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import mmap
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from xxhash import xxh3_64_intdigest
 
@@ -36,23 +37,15 @@ class LocalIndex:
     """
 
     def __init__(self, data: bytes | mmap.mmap, footer: Footer, *, verify: bool) -> None:
-        view = memoryview(data)[footer.index_start : footer.index_start + footer.index_length]
-        self._view = view
-        self._words = view.cast("Q")
-        self._halves = view.cast("I")
         self._data = data
+        self._view = memoryview(data)[footer.index_start : footer.index_start + footer.index_length]
+        self._words = self._view.cast("Q")
+        self._halves = self._view.cast("I")
         self._index_start = footer.index_start
+        self._blocks = footer.index_block_count
+        self._seed = footer.hash_seed
         self._checked = bytearray(footer.index_block_count)
-        self._hot = (
-            data,
-            self._words,
-            self._halves,
-            footer.index_block_count,
-            footer.hash_seed,
-            self._checked,
-            _FIELDS.unpack_from,
-            verify,
-        )
+        self._verify = verify
 
     @staticmethod
     def supports(footer: Footer) -> bool:
@@ -64,49 +57,72 @@ class LocalIndex:
         check_block(self._data[start : start + BLOCK_SIZE], block, self._index_start)
         self._checked[block] = 1
 
-    def get(self, name: str) -> bytes | None:
-        """Return an inline, uncompressed entry's payload, or None when the slow path must decide."""
-        data, words, halves, blocks, seed, checked, fields, verify = self._hot
-        encoded = name.encode()
-        hashed = xxh3_64_intdigest(encoded, seed)
-        block = ((hashed >> 32) * blocks) >> 32
-        if not checked[block]:
-            self._check(block)
-        tag = (hashed >> 8) & 0xFFFFFFFF or 1
-        at = (block << 10) + ((hashed & 255) % 255 << 2) + 2
-        while True:
-            found = halves[at]
-            if found == tag:
-                offset = words[(at >> 1) - 1]
-                try:
-                    head_checksum, stored_as, name_length, meta_length, stored_length, checksum = fields(data, offset)
-                except (struct.error, OverflowError) as error:
-                    raise CorruptArchiveError(f"index block {block} points to {offset}, outside of the file") from error
-                start = offset + ENTRY_HEAD_SIZE
-                end = start + name_length
-                if data[start:end] == encoded:
-                    if stored_as:
-                        return None
-                    start = end + meta_length
-                    payload = data[start : start + stored_length]
-                    if verify:
-                        if (
-                            xxh3_64_intdigest(payload) & 0xFFFFFFFF != checksum
-                            or xxh3_64_intdigest(data[offset + 8 : start], offset) & 0xFFFFFFFF != head_checksum
-                        ):
-                            return None
-                    elif len(payload) != stored_length:
-                        return None
-                    return payload
-            elif not found:
-                return None
-            at += 4
-            if at & 1023 == 1022:
-                return None
+    def getter(self, otherwise: Callable[[str], bytes]) -> Callable[[str], bytes]:
+        """Return a function that reads inline, uncompressed entries, and asks `otherwise` for all others.
+
+        It is a closure because half of the 1.3 microseconds of a get are the interpreter's: an
+        attribute of an object, or one call more, costs several percent.
+        """
+        data, words, halves, blocks, seed = self._data, self._words, self._halves, self._blocks, self._seed
+        checked, check, verify = self._checked, self._check, self._verify
+        # Nearly every archive has seed 0, and a call without it is faster.
+        hash_name = partial(xxh3_64_intdigest, seed=seed) if seed else xxh3_64_intdigest
+        hash_of = xxh3_64_intdigest
+        fields = _FIELDS.unpack_from
+
+        def get(name: str) -> bytes:
+            try:
+                encoded = name.encode()
+            except (AttributeError, UnicodeEncodeError):
+                return otherwise(name)
+            hashed = hash_name(encoded)
+            block = ((hashed >> 32) * blocks) >> 32
+            if not checked[block]:
+                check(block)
+            tag = (hashed >> 8) & 0xFFFFFFFF or 1
+            at = (block << 10) + ((hashed & 255) % 255 << 2) + 2
+            wrapped = False
+            while True:
+                found = halves[at]
+                if found == tag:
+                    offset = words[(at >> 1) - 1]
+                    try:
+                        head_checksum, stored_as, name_length, meta_length, stored_length, checksum = fields(
+                            data, offset
+                        )
+                    except (struct.error, OverflowError):
+                        return otherwise(name)
+                    start = offset + ENTRY_HEAD_SIZE
+                    end = start + name_length
+                    if data[start:end] == encoded:
+                        if stored_as:
+                            return otherwise(name)
+                        start = end + meta_length
+                        payload = data[start : start + stored_length]
+                        if verify:
+                            if (
+                                hash_of(payload) & 0xFFFFFFFF != checksum
+                                or hash_of(data[offset + 8 : start], offset) & 0xFFFFFFFF != head_checksum
+                            ):
+                                return otherwise(name)
+                        elif len(payload) != stored_length:
+                            return otherwise(name)
+                        return payload
+                elif not found:
+                    return otherwise(name)
+                at += 4
+                if at & 1023 == 1022:
+                    if wrapped:
+                        return otherwise(name)
+                    wrapped = True
+                    at -= 1020
+
+        return get
 
     def get_many(self, names: Sequence[str]) -> dict[str, bytes | None]:
         """As `get` for each name, in the order of `names`, reading in offset order."""
-        data, words, halves, blocks, seed, checked, fields, verify = self._hot
+        data, words, halves, blocks, seed = self._data, self._words, self._halves, self._blocks, self._seed
+        checked, verify, fields = self._checked, self._verify, _FIELDS.unpack_from
         located = []
         for position, name in enumerate(names):
             hashed = xxh3_64_intdigest(name.encode(), seed)
@@ -115,12 +131,16 @@ class LocalIndex:
                 self._check(block)
             tag = (hashed >> 8) & 0xFFFFFFFF or 1
             at = (block << 10) + ((hashed & 255) % 255 << 2) + 2
+            wrapped = False
             while halves[at] != tag:
                 if not halves[at]:
                     break
                 at += 4
                 if at & 1023 == 1022:
-                    break
+                    if wrapped:
+                        break
+                    wrapped = True
+                    at -= 1020
             else:
                 located.append((words[(at >> 1) - 1], position))
         located.sort()

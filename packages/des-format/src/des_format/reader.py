@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from .append import committed_size
 from .archive import DEFAULT_MAX_ENTRY_BYTES, Archive
+from .audit import VerifyReport, audit
 from .catalog import ArchiveStats
+from .core import ArchiveCore
 from .entry import Entry
 from .entryio import open_entry
 from .errors import DesError
@@ -73,7 +76,7 @@ class DesReader:
             if isinstance(self._source, BufferSource) and isinstance(self._core, Archive):
                 check_header(self._source.data[:HEADER_SIZE])
                 if LocalIndex.supports(self._core.footer):
-                    self._local = LocalIndex(self._source.data, self._core.footer, verify=verify)
+                    self._read_locally(LocalIndex(self._source.data, self._core.footer, verify=verify))
         except DesError as error:
             self.close()
             error.args = (f"{self._label}: {error}",)
@@ -81,6 +84,13 @@ class DesReader:
         except BaseException:
             self.close()
             raise
+
+    def _read_locally(self, local: LocalIndex) -> None:
+        self._local = local
+        if type(self).get_file is DesReader.get_file:
+            # A function of this instance, without `self`, so that no cycle keeps a dropped reader's file open.
+            get_file = local.getter(partial(_get_over, self._core, self._source))
+            self.get_file = get_file  # type: ignore[method-assign]
 
     def _run(self, steps: Steps[T]) -> T:
         return drive(steps, self._source)
@@ -96,16 +106,7 @@ class DesReader:
             BigFileMissingError: Its payload lies beside the archive, and is not there.
             EntryTooLargeError: The payload is over `max_entry_bytes`.
         """
-        local = self._local
-        if local is not None:
-            try:
-                payload = local.get(name)
-            except (AttributeError, UnicodeEncodeError):
-                encode_name(name)  # Says what is wrong with it.
-                raise
-            if payload is not None:
-                return payload
-        return self._run(self._core.get(name))[1]
+        return _get_over(self._core, self._source, name)
 
     def get_files_batch(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the payloads of many entries, in the order of `names`; missing ones are left out.
@@ -224,6 +225,21 @@ class DesReader:
         """Return what the archive adds up to; nothing is read."""
         return self._core.stats
 
+    def verify(self, *, sample: float = 1.0, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+        """Check every byte of the archive and every object beside it, or a sample of its entries.
+
+        Problems are collected, not raised; damage so bad that the archive cannot be opened is
+        an error when it is opened. Formats without checksums are read whole, and the report says so.
+
+        Args:
+            sample: Share of the entries to read, above 0 to 1; everything else is checked whole.
+            progress: Called with the bytes read so far, and how many there are about.
+
+        Raises:
+            InvalidInputError: `sample` is out of its range.
+        """
+        return audit(self._core, self._source, sample=sample, progress=progress)
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._run(self._core.find(name)) is not None
 
@@ -241,6 +257,7 @@ class DesReader:
         if self._local is not None:
             self._local.close()
             self._local = None
+            self.__dict__.pop("get_file", None)
         if isinstance(self._source, BufferSource):
             self._source.close()
 
@@ -251,6 +268,10 @@ class DesReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _get_over(core: ArchiveCore, source: RangeSource, name: str) -> bytes:
+    return drive(core.get(name), source)[1]
 
 
 def open_archive(source: str | os.PathLike[str] | bytes | RangeSource, **options: Any) -> DesReader:

@@ -19,7 +19,7 @@ from .catalog import Catalog
 from .codecs import ZstdDictionary
 from .durable import TemporaryFile, sync_folder
 from .errors import AppendInProgressError, DesError, UnsupportedFormatError
-from .layout import FOOTER_SIZE, HEADER_MAGIC, Footer, check_header, decode_footer, encode_footer
+from .layout import FOOTER_SIZE, HEADER, HEADER_MAGIC, Footer, check_header, decode_footer, encode_footer
 from .listing import decode_block
 from .opening import ReadOptions, open_core
 from .ranges import drive
@@ -138,7 +138,7 @@ def open_for_append(path: Path) -> OpenedForAppend:
 
     Raises:
         AppendInProgressError: Another process appends to it.
-        UnsupportedFormatError: Not a version-3 archive.
+        UnsupportedFormatError: Not a version-3 archive, or one of a later minor version.
         CorruptArchiveError: Damaged; nothing was changed.
     """
     target = AppendTarget(path)
@@ -153,6 +153,10 @@ def open_for_append(path: Path) -> OpenedForAppend:
             check_header(header)
             archive = drive(open_core(ReadOptions()), source)
             assert isinstance(archive, Archive)
+            if header != HEADER or source.data[-FOOTER_SIZE:] != encode_footer(archive.footer):
+                raise UnsupportedFormatError(
+                    f"{path}: a later minor version wrote it; appending with this one could lose what it does not know"
+                )
             rows = []
             for block in drive(archive.directory(), source).rows:
                 rows += decode_block(source.data[block.start : block.end], block)

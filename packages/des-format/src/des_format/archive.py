@@ -34,7 +34,7 @@ from .errors import (
     EntryTooLargeError,
     InvalidInputError,
 )
-from .hashtable import Slot, block_of, check_block, name_hash, search_block
+from .hashtable import MAX_CHAIN_BLOCKS, Slot, block_of, check_block, name_hash, search_block
 from .layout import BLOCK_SIZE, FOOTER_SIZE, HEADER_SIZE, Footer, decode_footer
 from .listing import Directory, DirectoryRow, decode_block
 from .names import encode_name
@@ -129,7 +129,7 @@ class Archive:
                 hashed = name_hash(encode_name(name), footer.hash_seed)
                 wanted.setdefault(block_of(hashed, footer.index_block_count), []).append((name, hashed))
         visited = 0
-        while wanted and visited < footer.index_block_count:
+        while wanted and visited < min(footer.index_block_count, MAX_CHAIN_BLOCKS):
             blocks = yield from self._read_blocks(wanted)
             overflowing: dict[int, list[tuple[str, int]]] = {}
             for number, searches in wanted.items():
@@ -238,7 +238,7 @@ class Archive:
 
     def _load_dictionary(self, data: bytes) -> None:
         record = decode_record(data, self.footer.dictionary_start)
-        if record.kind is not Kind.DICTIONARY or record.length != len(data):
+        if record.kind is not Kind.DICTIONARY or record.codec is not Codec.NONE or record.length != len(data):
             raise CorruptArchiveError(f"entry at offset {record.offset} is no dictionary, but the footer says so")
         payload = data[record.length - record.stored_length :]
         check_payload(record, payload)

@@ -172,7 +172,8 @@ def decode_meta(encoded: bytes, *, where: str) -> Mapping[str, Any]:
     if not encoded:
         return NO_META
     try:
-        meta = json.loads(encoded)
+        # Of bytes, `loads` would guess the encoding; the format allows UTF-8 alone.
+        meta = json.loads(encoded.decode())
     except (ValueError, RecursionError) as error:
         raise CorruptArchiveError(f"metadata of {where} is not JSON: {error}") from error
     if not isinstance(meta, dict):

@@ -22,6 +22,7 @@ from .errors import ChecksumMismatchError, CorruptArchiveError
 from .layout import BLOCK_SIZE
 
 __all__ = [
+    "MAX_CHAIN_BLOCKS",
     "SLOTS_PER_BLOCK",
     "Slot",
     "block_count",

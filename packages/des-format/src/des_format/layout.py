@@ -202,7 +202,7 @@ def _check_bounds(footer: Footer, start: int, archive_size: int) -> None:
             "previous footer",
             footer.previous_footer,
             footer.data_start,
-            footer.previous_footer in (0, footer.data_start - FOOTER_SIZE),
+            footer.previous_footer == (0 if footer.data_start == HEADER_SIZE else footer.data_start - FOOTER_SIZE),
         ),
     )
     for what, found, limit, holds in rules:

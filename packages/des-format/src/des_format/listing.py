@@ -58,7 +58,11 @@ class Row(NamedTuple):
         if self.kind not in (Kind.INLINE, Kind.EXTERNAL) or self.codec >= len(CODECS):
             raise CorruptArchiveError(f"META row of {name!r}: unknown kind {self.kind} or codec {self.codec}")
         kind = KINDS[self.kind]
-        stored = 0 if kind is Kind.EXTERNAL else self.length - ENTRY_HEAD_SIZE - len(self.name) - len(self.meta)
+        stored = self.length - ENTRY_HEAD_SIZE - len(self.name) - len(self.meta)
+        if stored < 0:
+            raise CorruptArchiveError(f"META row of {name!r}: {self.length} bytes do not hold its name and metadata")
+        if kind is Kind.EXTERNAL:
+            stored = 0
         meta = decode_meta(self.meta, where=f"entry {name!r}")
         return Entry(name, self.raw_length, stored, kind, CODECS[self.codec], self.offset, self.length, meta)
 
@@ -158,7 +162,7 @@ def decode_block(stored: bytes, row: DirectoryRow) -> list[Row]:
     if found != row.checksum:
         raise ChecksumMismatchError(f"{where}: checksum {found:#018x}, expected {row.checksum:#018x}")
     raw = decompress_zstd(stored, row.raw_length, where=where)
-    (count,) = _COUNT.unpack_from(raw)
+    count = int.from_bytes(raw[: _COUNT.size], "little")
     if count != row.entry_count or _COUNT.size + count * _ROW_BYTES > len(raw):
         raise CorruptArchiveError(f"{where}: holds {count} rows in {len(raw)} bytes, expected {row.entry_count}")
     at = _COUNT.size

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .archive import DEFAULT_MAX_ENTRY_BYTES, Archive
 from .core import ArchiveCore
-from .errors import UnsupportedFormatError
+from .errors import CorruptArchiveError, UnsupportedFormatError
 from .layout import FOOTER_MAGIC, FOOTER_SIZE, HEADER_MAGIC, decode_footer
 from .legacy.datavision import DatavisionArchive
 from .legacy.des_core import DesCoreArchive
@@ -60,6 +60,11 @@ def open_core(options: ReadOptions) -> Steps[ArchiveCore]:
     head = reply[0]
     if head == HEADER_MAGIC:
         decode_footer(data, archive_size=tail.archive_size)  # Says what is wrong with it.
+    if head.startswith(DatavisionArchive.first_bytes + DesCoreArchive.first_bytes):
+        raise CorruptArchiveError(
+            f"begins like an archive ({bytes(head)!r}), but its last bytes are no footer: {bytes(data[-12:])!r};"
+            " it was cut off, or never finished"
+        )
     raise UnsupportedFormatError(
         f"no known archive format: {tail.archive_size} bytes that begin with {bytes(head)!r}"
         f" and end with {bytes(data[-12:])!r}"

@@ -2,7 +2,8 @@
 
 Reading logic is written as generators that yield what they need and are sent the bytes:
 a list of `ByteRange` is answered with one `bytes` for each range, in the same order; a
-`TailRead` is answered with a `Tail`. `drive` runs such a generator over a synchronous
+`TailRead` is answered with a `Tail`; a missing object is a `BigFileMissingError` raised at the
+`yield`, so that the generator may ask for another one. `drive` runs such a generator over a synchronous
 source, `drive_async` over an asynchronous one.
 """
 
@@ -86,10 +87,14 @@ def drive(steps: Steps[T], source: RangeSource) -> T:
     try:
         request = next(steps)
         while True:
-            reply: Reply = (
-                source.read_tail(request.length) if isinstance(request, TailRead) else source.read_ranges(request)
-            )
-            request = steps.send(reply)
+            try:
+                reply: Reply = (
+                    source.read_tail(request.length) if isinstance(request, TailRead) else source.read_ranges(request)
+                )
+            except FileNotFoundError as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(reply)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -100,12 +105,16 @@ async def drive_async(steps: Steps[T], source: AsyncRangeSource) -> T:
     try:
         request = next(steps)
         while True:
-            reply: Reply = (
-                await source.read_tail(request.length)
-                if isinstance(request, TailRead)
-                else await source.read_ranges(request)
-            )
-            request = steps.send(reply)
+            try:
+                reply: Reply = (
+                    await source.read_tail(request.length)
+                    if isinstance(request, TailRead)
+                    else await source.read_ranges(request)
+                )
+            except FileNotFoundError as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(reply)
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -90,7 +90,7 @@ class DesReader:
         if type(self).get_file is DesReader.get_file:
             # A function of this instance, without `self`, so that no cycle keeps a dropped reader's file open.
             get_file = local.getter(partial(_get_over, self._core, self._source))
-            self.get_file = get_file  # type: ignore[method-assign]
+            self.get_file = get_file  # type: ignore[assignment, method-assign]
 
     def _run(self, steps: Steps[T]) -> T:
         return drive(steps, self._source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import mmap
 import os
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from .errors import BigFileMissingError, UnsupportedFormatError
 from .ranges import ByteRange, RangeSource, Tail
 
 __all__ = ["BufferSource", "FileSource", "ThreadedSource"]
+
+_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 
 
 class BufferSource:
@@ -39,9 +42,15 @@ class BufferSource:
         path = self._folder / part.beside
         try:
             with path.open("rb") as file:
+                # A read allocates what it is asked for, which an archive may state as it likes.
+                size = min(part.end, os.fstat(file.fileno()).st_size) - part.start
+                if size <= 0:
+                    return b""
                 file.seek(part.start)
-                return file.read(part.size)
-        except FileNotFoundError as error:
+                return file.read(size)
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FILE:
+                raise
             raise BigFileMissingError(f"big file {path} is missing") from error
 
     def close(self) -> None:

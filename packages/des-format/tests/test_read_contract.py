@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from des_format import AsyncDesReader, Compression, DesReader, TransferCost
+from des_format import AsyncDesReader, Compression, DesReader, DesWriter, TransferCost
 from des_format.archive import Archive
 from des_format.hashtable import block_count, block_of, name_hash
 from des_format.layout import Footer
@@ -159,3 +159,16 @@ async def test_the_asynchronous_reader_makes_the_same_requests(source: Any, asyn
     DesReader(source).get_files_batch(names)
     await (await AsyncDesReader.open(twin)).get_files_batch(names)
     assert (twin.tail_reads, twin.rounds) == (source.tail_reads, source.rounds)
+
+
+def test_nothing_is_asked_for_where_there_is_nothing_to_read(make_archive: MakeArchive, counting_source: Any) -> None:
+    path = make_archive({"a": b""}, compression="none")
+    with DesWriter(path, overwrite=True) as writer:
+        writer.add_file("external", b"", force_external=True)
+        writer.add_file("inline", b"")
+    source = counting_source(path.read_bytes(), path.parent)
+    reader = DesReader(source)
+    assert reader.get_files_batch(["external", "inline"]) == {"external": b"", "inline": b""}
+    assert reader.read_range("external", 0, 10) == b""
+    assert reader.open("inline").read() == b""
+    assert all(requested.size for round_ in source.rounds for requested in round_)

@@ -9,6 +9,7 @@ Source: docs/format.md, sections "Reading" and "Read contract".
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections import OrderedDict
@@ -78,7 +79,7 @@ class Archive:
     Args:
         footer: The archive's footer, from its tail, a manifest or a cache.
         verify: Check the checksums of entries; those of index and META always are.
-        max_entry_bytes: Refuse to expand a payload beyond this.
+        max_entry_bytes: Refuse to expand, or to read from beside the archive, a larger payload.
         cost: What a request costs, for merging ranges.
     """
 
@@ -109,8 +110,10 @@ class Archive:
         for number in range(first, self.footer.index_block_count):
             at = self.footer.index_start + number * BLOCK_SIZE - tail_start
             block = tail.data[at : at + BLOCK_SIZE]
-            check_block(block, number, self.footer.index_start)
-            self._blocks.put(number, block)
+            # A damaged block is an error for the reads that need it, and for no other.
+            with contextlib.suppress(CorruptArchiveError):
+                check_block(block, number, self.footer.index_start)
+                self._blocks.put(number, block)
 
     # -- locating ---------------------------------------------------------------------------
 
@@ -142,6 +145,7 @@ class Archive:
                         overflowing.setdefault(following, []).append((name, hashed))
             wanted = overflowing
             visited += 1
+        _check_disjoint(found)
         return found
 
     def _check_slot(self, slot: Slot, number: int) -> Slot:
@@ -177,23 +181,19 @@ class Archive:
 
     def _fetch(self, reads: Sequence[ByteRange]) -> Steps[list[bytes]]:
         """Fetch many reads through the planner in one round; each answer has exactly its size."""
-        if not reads:
-            return []
         plan = plan_reads(reads, self._cost)
-        reply = yield plan.ranges
-        assert not isinstance(reply, Tail)
-        fetched = reply
+        fetched: Sequence[bytes] = ()
+        if plan.ranges:
+            reply = yield plan.ranges
+            assert not isinstance(reply, Tail)
+            fetched = reply
         for wanted, data in zip(plan.ranges, fetched, strict=True):
             if len(data) != wanted.size:
                 raise CorruptArchiveError(
                     f"read of {wanted.beside or 'the archive'} from {wanted.start} to {wanted.end}:"
                     f" found {len(data)} bytes, expected {wanted.size}"
                 )
-        return [
-            fetched[part.number] if part.end - part.start == len(fetched[part.number])
-            else fetched[part.number][part.start : part.end]
-            for part in plan.parts
-        ]  # fmt: skip
+        return [fetched[part.number][part.start : part.end] if part.end else b"" for part in plan.parts]
 
     # -- whole entries ----------------------------------------------------------------------
 
@@ -208,12 +208,15 @@ class Archive:
         records: dict[str, tuple[Record, bytes]] = {}
         while slots:
             heads = {name: candidates[0] for name, candidates in slots.items()}
-            reads = [ByteRange(slot.offset, slot.offset + slot.length) for slot in heads.values()]
+            places = list(dict.fromkeys(heads.values()))
+            reads = [ByteRange(slot.offset, slot.offset + slot.length) for slot in places]
             extra = self._dictionary_read() if records or reads else []
             data = yield from self._fetch(reads + extra)
             if extra:
                 self._load_dictionary(data.pop())
-            for (name, slot), found in zip(heads.items(), data, strict=True):
+            fetched = dict(zip(places, data, strict=True))
+            for name, slot in heads.items():
+                found = fetched[slot]
                 record = self._decode(slot, found)
                 if record.name == name.encode() and record.kind is not Kind.DICTIONARY:
                     records[name] = (record, found[record.length - record.stored_length :])
@@ -427,6 +430,19 @@ class Archive:
             (data,) = yield from self._fetch([ByteRange(start, start + FOOTER_SIZE)])
             chain.append(decode_footer(data, archive_size=start + FOOTER_SIZE))
         return chain[::-1]
+
+
+def _check_disjoint(found: dict[str, list[Slot]]) -> None:
+    """Refuse places on top of each other: an index that lies could make a lookup read DATA again and again."""
+    if len(found) == 1 and len(next(iter(found.values()))) == 1:
+        return
+    end = 0
+    for slot in sorted({slot for candidates in found.values() for slot in candidates}):
+        if slot.offset < end:
+            raise CorruptArchiveError(f"the index places an entry at {slot.offset}, inside of another that ends at {end}")
+        end = slot.offset + slot.length
+    for name, candidates in found.items():
+        found[name] = list(dict.fromkeys(candidates))
 
 
 def decode_lengths(head: bytes) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class ReadOptions:
 
     Attributes:
         verify: Check the checksums of entries; those of the index and META always are.
-        max_entry_bytes: Refuse to hold a payload of more bytes in memory.
+        max_entry_bytes: Refuse to expand, or to read from beside the archive, a larger payload as a whole.
         cost: What a request costs, for merging ranges.
     """
 
@@ -56,8 +56,12 @@ def open_core(options: ReadOptions) -> Steps[ArchiveCore]:
         return (yield from DatavisionArchive.open(tail, max_entry_bytes=options.max_entry_bytes, cost=options.cost))
     if DesCoreArchive.recognises(tail):
         return (yield from DesCoreArchive.open(tail, max_entry_bytes=options.max_entry_bytes, cost=options.cost))
-    reply = yield [ByteRange(0, min(len(HEADER_MAGIC), tail.archive_size))]
-    head = reply[0]
+    if len(data) == tail.archive_size:
+        head = data[: len(HEADER_MAGIC)]
+    else:
+        reply = yield [ByteRange(0, len(HEADER_MAGIC))]
+        assert not isinstance(reply, Tail)
+        head = reply[0]
     if head == HEADER_MAGIC:
         decode_footer(data, archive_size=tail.archive_size)  # Says what is wrong with it.
     if head.startswith(DatavisionArchive.first_bytes + DesCoreArchive.first_bytes):

@@ -62,9 +62,11 @@ def plan_reads(reads: Sequence[ByteRange], cost: TransferCost) -> ReadPlan:
 
     With a price for a request and a price for a byte, merging two neighbours is worth it
     exactly when the bytes between them cost less than a request, so one pass in offset order
-    finds the optimum. Reads may overlap or be equal; empty reads are allowed.
+    finds the optimum. Reads may overlap or be equal. An empty read needs no range, and must
+    not get one (a store answers `bytes=8-7` with the whole object): its part is `(0, 0, 0)`.
     """
-    order = sorted(range(len(reads)), key=lambda i: (reads[i].beside, reads[i].start, reads[i].end))
+    wanted = [i for i, read in enumerate(reads) if read.size]
+    order = sorted(wanted, key=lambda i: (reads[i].beside, reads[i].start, reads[i].end))
     ranges: list[ByteRange] = []
     parts: list[Part] = [Part(0, 0, 0)] * len(reads)
     for i in order:

@@ -41,7 +41,7 @@ class DesReader:
     Args:
         source: Path of a local archive, its bytes, or a `RangeSource`.
         verify: Check the checksums of entries; those of the index always are.
-        max_entry_bytes: Refuse to hold a payload of more bytes in memory.
+        max_entry_bytes: Refuse to expand, or to read from beside the archive, a larger payload as a whole.
         cost: What a request costs, for merging the ranges of batch reads over a `RangeSource`.
 
     Raises:
@@ -104,7 +104,7 @@ class DesReader:
             EntryNotFoundError: No entry of this name (also a `KeyError`).
             CorruptArchiveError: Its bytes contradict the format or their checksum.
             BigFileMissingError: Its payload lies beside the archive, and is not there.
-            EntryTooLargeError: The payload is over `max_entry_bytes`.
+            EntryTooLargeError: The payload, compressed or external, is over `max_entry_bytes`.
         """
         return _get_over(self._core, self._source, name)
 

@@ -1,4 +1,3 @@
-import json
 from collections import UserDict
 from typing import Any
 
@@ -122,7 +121,20 @@ def test_metadata_over_the_limit_is_refused() -> None:
         encode_meta({"a": "x" * 2**24})
 
 
-@pytest.mark.parametrize("encoded", [b"[1]", b"{", b"\xff", b"[" * 100_000, json.dumps("x").encode()])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"[1]",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'"x"',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b"\xef\xbb\xbf{}",
+        '{"a":1}'.encode("utf-16"),
+    ],
+)
 def test_stored_metadata_that_is_no_json_object_is_corruption(encoded: bytes) -> None:
     with pytest.raises(CorruptArchiveError, match="metadata of entry x"):
         decode_meta(encoded, where="entry x")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .append import committed_size
+from .append import open_committed
 from .archive import DEFAULT_MAX_ENTRY_BYTES
 from .catalog import ArchiveStats
 from .core import ArchiveCore
@@ -56,7 +56,7 @@ class AsyncDesReader:
         file = None
         if isinstance(source, str | os.PathLike):
             path = Path(source)
-            file = FileSource(path, committed_size(path))
+            file = open_committed(path)
             source = ThreadedSource(file)
         options = ReadOptions(verify=verify, max_entry_bytes=max_entry_bytes, cost=cost or TransferCost())
         try:

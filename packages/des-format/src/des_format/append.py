@@ -30,12 +30,13 @@ try:
 except ImportError:  # Windows has no flock; there the caller must keep appenders apart.
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["OpenedForAppend", "committed_size", "journal_path", "open_for_append"]
+__all__ = ["OpenedForAppend", "committed_size", "journal_path", "open_committed", "open_for_append"]
 
 
 def journal_path(path: Path) -> Path:
     """Where the append journal of the archive at `path` lies."""
-    return path.with_name(path.name + ".append")
+    # Not `with_name`, which refuses `.` and `/` by a bare ValueError.
+    return path.parent / f"{path.name}.append"
 
 
 def committed_size(path: Path) -> int | None:
@@ -54,8 +55,31 @@ def committed_size(path: Path) -> int | None:
     except DesError:
         return None
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < size:
+            return None
         file.seek(size - FOOTER_SIZE)
         return size if file.read(FOOTER_SIZE) == journal else None
+
+
+def open_committed(path: Path) -> FileSource:
+    """Map the archive at `path` up to where it is complete, whoever appends to it or replaces it meanwhile.
+
+    Raises:
+        FileNotFoundError: No such file.
+        UnsupportedFormatError: It is empty.
+    """
+    while True:
+        size = committed_size(path)
+        source = FileSource(path, size)
+        try:
+            # Between looking for a journal and mapping, an append may have begun or ended.
+            complete = path.stat().st_size if size is None else size
+            if committed_size(path) == size and len(source.data) == complete:
+                return source
+        except BaseException:
+            source.close()
+            raise
+        source.close()
 
 
 class AppendTarget:

@@ -439,7 +439,7 @@ def _check_disjoint(found: dict[str, list[Slot]]) -> None:
     end = 0
     for slot in sorted({slot for candidates in found.values() for slot in candidates}):
         if slot.offset < end:
-            raise CorruptArchiveError(f"the index places an entry at {slot.offset}, inside of another that ends at {end}")
+            raise CorruptArchiveError(f"the index places an entry at {slot.offset}, inside one that ends at {end}")
         end = slot.offset + slot.length
     for name, candidates in found.items():
         found[name] = list(dict.fromkeys(candidates))

@@ -17,6 +17,7 @@ from .errors import CorruptArchiveError, InvalidInputError, UnsupportedFormatErr
 __all__ = ["ZstdDictionary", "compress_lz4", "compress_zstd", "decompress", "decompress_zstd"]
 
 _STREAM_OVER_BYTES = 16 * 2**20
+_LZ4_MAX_RATIO = 255  # a byte more of a match length stands for at most so many
 _DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 _local = threading.local()
 
@@ -35,6 +36,10 @@ class ZstdDictionary:
         self.zstd = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
         self.id: int = self.zstd.dict_id()
         self._local = threading.local()
+        try:
+            self.decompressor  # noqa: B018  It parses the tables that follow the id.
+        except zstandard.ZstdError as error:
+            raise InvalidInputError(f"not a zstd dictionary: {error}") from error
 
     @property
     def decompressor(self) -> zstandard.ZstdDecompressor:
@@ -105,6 +110,8 @@ def _decompress_lz4(data: bytes, raw_length: int, where: str) -> bytes:
         promised = lz4.frame.get_frame_info(data)["content_size"]
         if promised != raw_length:
             raise CorruptArchiveError(f"{where}: lz4 frame of {promised} bytes, expected {raw_length}")
+        if raw_length > _LZ4_MAX_RATIO * len(data):
+            raise CorruptArchiveError(f"{where}: {len(data)} bytes of lz4 cannot expand to {raw_length}")
         engine = lz4.frame.LZ4FrameDecompressor()
         raw: bytes = engine.decompress(data, max_length=raw_length + 1)
     except RuntimeError as error:

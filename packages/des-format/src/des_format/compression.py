@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ DICTIONARY_BYTES = 112 * 1024
 TRAINING_BYTES = 8 * 2**20
 _TRAINING_SAMPLE_BYTES = 64 * 1024
 _MIN_TRAINING_SAMPLES = 64
+_MAX_DEFAULT_THREADS = 8  # one thread accepts and appends entries; at level 3 it keeps no more than these busy
 
 Profile = Literal["none", "speed", "balanced", "aggressive"]
 
@@ -42,7 +45,7 @@ class Compression:
             one on the first 8 MiB of payloads, or None.
         skipped_extensions: Lower-case extensions, with their dot, that are stored as they are.
         min_saving: Smallest part of the size that compression must save, 0 to 1.
-        threads: Threads that compress side by side; 0 for one a processor.
+        threads: Threads that compress side by side; 0 for one a processor, at most 8.
     """
 
     codec: Codec = Codec.ZSTD
@@ -87,28 +90,63 @@ class Compression:
 
     def applies_to(self, name: str) -> bool:
         """Whether payloads of this name are worth trying."""
-        return self.codec is not Codec.NONE and os.path.splitext(name)[1].lower() not in self.skipped_extensions
+        if self.codec is Codec.NONE:
+            return False
+        # Nearly all names are decided by their last dot; only splitext knows that ".gz" and "a.gz/b" have no extension.
+        return (
+            name[name.rfind(".") :].lower() not in self.skipped_extensions
+            or os.path.splitext(name)[1].lower() not in self.skipped_extensions
+        )
 
 
 class Compressor:
-    """Compresses batches of payloads under one policy; belongs to one writer."""
+    """Compresses batches of payloads under one policy; belongs to one writer.
+
+    Attributes:
+        threads: Batches that are compressed side by side.
+    """
 
     def __init__(self, policy: Compression, dictionary: ZstdDictionary | None = None) -> None:
         self._policy = policy
         self.dictionary = dictionary
-        self._threads = policy.threads or os.cpu_count() or 1
-        self._zstd: zstandard.ZstdCompressor | None = None
-        if policy.codec is Codec.ZSTD:
-            options: dict[str, Any] = {}
-            if dictionary is not None:
-                dictionary.zstd.precompute_compress(level=policy.level)
-                options["dict_data"] = dictionary.zstd
-            self._zstd = zstandard.ZstdCompressor(level=policy.level, **options)
+        self.threads = policy.threads or min(os.cpu_count() or 1, _MAX_DEFAULT_THREADS)
+        self._local = threading.local()
+        self._workers: ThreadPoolExecutor | None = None
+        if dictionary is not None:
+            dictionary.zstd.precompute_compress(level=policy.level)
+
+    @property
+    def _zstd(self) -> zstandard.ZstdCompressor:
+        """This thread's own: a shared one crashes the interpreter."""
+        try:
+            return self._local.zstd  # type: ignore[no-any-return]
+        except AttributeError:
+            options: dict[str, Any] = {"dict_data": self.dictionary.zstd} if self.dictionary else {}
+            made = self._local.zstd = zstandard.ZstdCompressor(level=self._policy.level, **options)
+            return made
+
+    def start(self, payloads: Sequence[bytes]) -> Callable[[], list[bytes | None]]:
+        """Start to `compress` in the background, and return what waits for the result.
+
+        lz4 gives up the interpreter's lock for each payload alone, so a second thread would only slow it down:
+        it is done at once.
+        """
+        if self._policy.codec is not Codec.ZSTD:
+            results = self.compress(payloads)
+            return lambda: results
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(self.threads, thread_name_prefix="des-compress")
+        return self._workers.submit(self.compress, payloads).result
+
+    def close(self) -> None:
+        """Forget what was started."""
+        if self._workers is not None:
+            self._workers.shutdown(wait=False, cancel_futures=True)
 
     def compress(self, payloads: Sequence[bytes]) -> list[bytes | None]:
         """Return the stored form of each payload, or None where it is not worth keeping."""
         results: list[bytes | None]
-        if self._zstd is None:
+        if self._policy.codec is not Codec.ZSTD:
             results = [compress_lz4(payload) for payload in payloads]
         elif len(payloads) == 1:
             results = [self._zstd.compress(payloads[0])]
@@ -117,7 +155,7 @@ class Compressor:
             filled = [index for index, payload in enumerate(payloads) if payload]
             results = [None] * len(payloads)
             if filled:
-                frames = self._zstd.multi_compress_to_buffer([payloads[i] for i in filled], threads=self._threads)
+                frames = self._zstd.multi_compress_to_buffer([payloads[i] for i in filled], threads=1)
                 for number, index in enumerate(filled):
                     results[index] = frames[number].tobytes()
         keep = 1 - self._policy.min_saving

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from .entry import Entry
-from .errors import ChecksumMismatchError, CorruptArchiveError
+from .errors import ChecksumMismatchError
 from .reader import DesReader
 from .writer import DesWriter
 
@@ -24,7 +24,6 @@ class _VerifiedFile(io.RawIOBase):
         self._entry = entry
         self._stream = stream
         self._digest = hashlib.sha256()
-        self._size = 0
 
     def readable(self) -> bool:
         return True
@@ -33,15 +32,12 @@ class _VerifiedFile(io.RawIOBase):
         data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         self._digest.update(data)
-        self._size += len(data)
         if not data:
             self._check()
         return len(data)
 
     def _check(self) -> None:
         entry = self._entry
-        if self._size != entry.size:
-            raise CorruptArchiveError(f"entry {entry.name!r}: found {self._size} bytes, expected {entry.size}")
         if entry.sha256 is not None and self._digest.hexdigest() != entry.sha256:
             raise ChecksumMismatchError(f"big file {entry.sha256} of entry {entry.name!r}: its SHA-256 is another one")
 
@@ -53,15 +49,15 @@ class _VerifiedFile(io.RawIOBase):
 def verified_stream(reader: DesReader, entry: Entry) -> io.BufferedReader:
     """Return a file, to be read front to back, over an external payload that is checked at its end.
 
-    The read that would say "end" raises instead when what was read is not what the entry
-    promises, so whoever copies it must discard the copy then.
+    The read that would say "end" raises instead when the SHA-256 of what was read is not the
+    entry's, so whoever copies it must discard the copy then. Another size is noticed by any read.
 
     Args:
         reader: The entry's archive.
-        entry: From `get_entry` or `scan`; without `sha256` (legacy formats) only its size is checked.
+        entry: From `get_entry` or `scan`; `sha256` is None in formats that know none.
 
     Raises:
-        CorruptArchiveError: At the end: another size or another SHA-256.
+        CorruptArchiveError: Another size or, at the end, another SHA-256.
         BigFileMissingError: The payload is not there.
     """
     return io.BufferedReader(_VerifiedFile(entry, reader.open(entry.name)), _BUFFER_BYTES)

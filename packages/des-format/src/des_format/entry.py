@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from .checksum import checksum32
 from .errors import (
@@ -163,8 +163,22 @@ def encode_meta(meta: Mapping[str, Any] | None) -> bytes:
     raise InvalidInputError(f"metadata must be a mapping with string keys, found {meta!r:.80}")
 
 
-def decode_meta(encoded: bytes, *, where: str) -> Mapping[str, Any]:
+def _refuse_constant(token: str) -> NoReturn:
+    raise ValueError(f"{token} is no JSON value")
+
+
+# A decoder for each choice: `json.loads` would make one for each call.
+_STRICT_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+_LENIENT_JSON = json.JSONDecoder()
+
+
+def decode_meta(encoded: bytes, *, where: str, allow_nan: bool = False) -> Mapping[str, Any]:
     """Return the metadata for its stored form.
+
+    Args:
+        encoded: A UTF-8 JSON object, or nothing for none.
+        where: Names the place in error messages.
+        allow_nan: Accept `NaN` and `Infinity`, which are no JSON, but which Python writes.
 
     Raises:
         CorruptArchiveError: Not a UTF-8 JSON object; `where` names the place.
@@ -172,8 +186,7 @@ def decode_meta(encoded: bytes, *, where: str) -> Mapping[str, Any]:
     if not encoded:
         return NO_META
     try:
-        # Of bytes, `loads` would guess the encoding; the format allows UTF-8 alone.
-        meta = json.loads(encoded.decode())
+        meta = (_LENIENT_JSON if allow_nan else _STRICT_JSON).decode(encoded.decode())
     except (ValueError, RecursionError) as error:
         raise CorruptArchiveError(f"metadata of {where} is not JSON: {error}") from error
     if not isinstance(meta, dict):

@@ -192,6 +192,8 @@ def _check_bounds(footer: Footer, start: int, archive_size: int) -> None:
             255 * footer.index_block_count,
             footer.entry_count <= 255 * footer.index_block_count,
         ),
+        ("external count", footer.external_count, footer.entry_count, footer.external_count <= footer.entry_count),
+        ("external bytes", footer.external_bytes, footer.raw_bytes, footer.external_bytes <= footer.raw_bytes),
         (
             "dictionary end",
             footer.dictionary_start + footer.dictionary_length,

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from .append import committed_size
+from .append import open_committed
 from .archive import DEFAULT_MAX_ENTRY_BYTES, Archive
 from .audit import VerifyReport, audit
 from .catalog import ArchiveStats
@@ -24,7 +24,7 @@ from .names import encode_name
 from .opening import ReadOptions, open_core
 from .planner import TransferCost
 from .ranges import RangeSource, Steps, drive
-from .sources import BufferSource, FileSource
+from .sources import BufferSource
 
 __all__ = ["DesReader", "open_archive"]
 
@@ -62,7 +62,7 @@ class DesReader:
         if isinstance(source, str | os.PathLike):
             path = Path(source)
             self._label = str(path)
-            self._source = FileSource(path, committed_size(path))
+            self._source = open_committed(path)
         elif isinstance(source, bytes):
             self._label = f"{len(source)} bytes in memory"
             self._source = BufferSource(source)

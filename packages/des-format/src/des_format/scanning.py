@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from .entry import ENTRY_HEAD_SIZE, Entry, Kind, Record, check_payload, decode_record, to_entry
+from .entry import ENTRY_HEAD_SIZE, MAX_META_BYTES, Entry, Kind, Record, check_payload, decode_record, to_entry
 from .errors import CorruptArchiveError
 from .ranges import ByteRange
 
@@ -69,7 +69,7 @@ class EntryScanner:
             self._position += size
             yield from finish_scanned(record, stored, expander)
         self._rest = buffer[at:]
-        self._needed = size or 0
+        self._needed = _needed_bytes(self._rest, self._position, verify=expander.verify)
         if self._position + len(self._rest) == end:
             if self._rest:
                 raise CorruptArchiveError(
@@ -88,6 +88,21 @@ def finish_scanned(record: Record, stored: bytes, expander: Expander) -> Iterato
         yield to_entry(record, stored), None
     elif record.kind is Kind.INLINE:
         yield to_entry(record), expander.expand(record, stored)
+
+
+def _needed_bytes(start: bytes, offset: int, *, verify: bool) -> int:
+    """How much of the record that starts so must be fetched next: its head, and once that is proved, all of it.
+
+    Raises:
+        CorruptArchiveError: The head is damaged; a size that it states would be fetched in vain.
+    """
+    if len(start) < ENTRY_HEAD_SIZE:
+        return ENTRY_HEAD_SIZE
+    name_length = int.from_bytes(start[10:12], "little")
+    meta_length = int.from_bytes(start[12:16], "little")
+    if meta_length <= MAX_META_BYTES and len(start) < ENTRY_HEAD_SIZE + name_length + meta_length:
+        return ENTRY_HEAD_SIZE + name_length + meta_length
+    return decode_record(start, offset, verify=verify).length
 
 
 def _record_size(buffer: bytes, at: int) -> int | None:

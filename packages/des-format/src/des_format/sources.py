@@ -63,7 +63,7 @@ class FileSource(BufferSource):
     Args:
         path: The file. It must not be truncated while it is open; replacing it by a rename
             is safe, the reader keeps the old one.
-        size: Map only the first `size` bytes; None for all of it.
+        size: Map only the first `size` bytes, or what there is of them; None for all of it.
     """
 
     def __init__(self, path: Path, size: int | None = None) -> None:
@@ -73,7 +73,7 @@ class FileSource(BufferSource):
             found = os.fstat(handle).st_size
             if found == 0:
                 raise UnsupportedFormatError(f"{path} is empty: not an archive")
-            self._map = mmap.mmap(handle, found if size is None else size, access=mmap.ACCESS_READ)
+            self._map = mmap.mmap(handle, found if size is None else min(size, found), access=mmap.ACCESS_READ)
         finally:
             os.close(handle)
         super().__init__(self._map, path.parent)

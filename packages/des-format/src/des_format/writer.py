@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ __all__ = ["DEFAULT_BIG_FILE_THRESHOLD", "DesWriter"]
 
 DEFAULT_BIG_FILE_THRESHOLD = 10 * 2**20
 _BUFFER_BYTES = 1 << 20
-_BATCH_BYTES = 4 * 2**20
+_BATCH_BYTES = 2 * 2**20
 
 
 class _Pending(NamedTuple):
@@ -36,6 +37,13 @@ class _Pending(NamedTuple):
     meta: bytes
     payload: bytes
     compressible: bool
+
+
+class _Batch(NamedTuple):
+    """Entries that are being compressed, and what waits for the stored forms of those that are compressible."""
+
+    entries: list[_Pending]
+    results: Callable[[], list[bytes | None]]
 
 
 class DesWriter:
@@ -126,6 +134,7 @@ class DesWriter:
         self._buffer = bytearray()
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
+        self._compressing: deque[_Batch] = deque()
         self._closed = ""
         self._footer: Footer | None = None
         self._compressor = Compressor(self._policy) if self._policy.codec is not Codec.NONE else None
@@ -225,7 +234,7 @@ class DesWriter:
             self._pending.append(_Pending(encoded, meta, payload, self._policy.applies_to(name)))
             self._pending_bytes += length
             if self._pending_bytes >= self._batch_bytes:
-                self._flush_pending()
+                self._compress_pending()
         except BaseException:
             # Not a context manager: this is the hot path of small uncompressed entries.
             self._abandon(f"adding entry {name!r} failed")
@@ -242,21 +251,41 @@ class DesWriter:
     # -- from entries to bytes --------------------------------------------------------------
 
     def _flush_pending(self) -> None:
-        """Compress and append the entries that wait, in the order in which they were added."""
+        """Compress and append all entries that wait, in the order in which they were added."""
+        self._compress_pending()
+        while self._compressing:
+            self._append_compressed()
+
+    def _compress_pending(self) -> None:
+        """Start to compress the entries that wait; append the oldest batch when enough are on their way."""
         if self._compressor is None or not self._pending:
             return
-        batch, self._pending, self._pending_bytes = self._pending, [], 0
-        compressible = [entry.payload for entry in batch if entry.compressible]
+        entries, self._pending, self._pending_bytes = self._pending, [], 0
+        compressible = [entry.payload for entry in entries if entry.compressible]
         if self._wants_dictionary:
             self._add_dictionary(compressible)
-        results = iter(self._compressor.compress(compressible) if compressible else ())
+        self._compressing.append(_Batch(entries, self._compressor.start(compressible)))
+        if len(self._compressing) > self._compressor.threads:
+            self._append_compressed()
+
+    def _append_compressed(self) -> None:
+        """Append the oldest batch, once it is compressed."""
+        assert self._compressor is not None
+        batch = self._compressing.popleft()
+        results = iter(batch.results())
         dictionary = self._compressor.dictionary.id if self._compressor.dictionary else 0
-        for name, meta, payload, tried in batch:
+        for name, meta, payload, tried in batch.entries:
             stored = next(results) if tried else None
             if stored is None:
                 self._append(Kind.INLINE, Codec.NONE, name, meta, payload, len(payload), 0)
             else:
                 self._append(Kind.INLINE, self._policy.codec, name, meta, stored, len(payload), dictionary)
+
+    def _forget_pending(self) -> None:
+        self._pending.clear()
+        self._compressing.clear()
+        if self._compressor is not None:
+            self._compressor.close()
 
     def _add_dictionary(self, samples: list[bytes]) -> None:
         """Write the dictionary that was given, or one trained on the first batch if that pays."""
@@ -314,6 +343,7 @@ class DesWriter:
             self._seal()
             self._target.commit()
         self._closed = "the writer is closed"
+        self._forget_pending()
 
     def _seal(self) -> None:
         self._flush_pending()
@@ -340,7 +370,7 @@ class DesWriter:
         if not self._closed:
             self._closed = reason
             self._footer = None
-            self._pending.clear()
+            self._forget_pending()
             self._target.rollback()
 
     @property

@@ -69,7 +69,7 @@ class LegacyArchive(ABC):
         """The public form of a row; a legacy entry has no record, so its place is its payload's."""
         return Entry(
             row.name, row.size, row.stored_length, row.kind, row.codec, row.start, row.stored_length,
-            decode_meta(meta, where=f"entry {row.name!r}"), row.start, None, row.sha256,
+            decode_meta(meta, where=f"entry {row.name!r}", allow_nan=True), row.start, None, row.sha256,
         )  # fmt: skip
 
     # -- whole entries ----------------------------------------------------------------------

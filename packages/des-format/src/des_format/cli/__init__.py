@@ -1,0 +1,1 @@
+"""The command `des`; needs the extra `cli` (`pip install 'des-format[cli]'`)."""

@@ -64,6 +64,13 @@ def test_leaving_by_an_exception_leaves_nothing(tmp_path: Path) -> None:
         writer.close()
 
 
+def test_a_writer_aborted_inside_its_block_leaves_nothing_and_no_error(tmp_path: Path) -> None:
+    with DesWriter(tmp_path / "a.des") as writer:
+        writer.add_file("a", b"1")
+        writer.abort()
+    assert files_in(tmp_path) == []
+
+
 def test_an_existing_target_is_an_error_unless_replacing_is_asked_for(tmp_path: Path) -> None:
     target = tmp_path / "a.des"
     with DesWriter(target) as writer:

@@ -252,8 +252,9 @@ class Archive:
 
     def dictionary(self) -> Steps[ZstdDictionary | None]:
         """The archive's dictionary, or None; one read the first time."""
-        for data in (yield from self._fetch(self._dictionary_read())):
-            self._load_dictionary(data)
+        if self._dictionary is None:
+            for data in (yield from self._fetch(self._dictionary_read())):
+                self._load_dictionary(data)
         return self._dictionary
 
     def _finish(self, records: dict[str, tuple[Record, bytes]]) -> Steps[dict[str, tuple[Entry, bytes]]]:

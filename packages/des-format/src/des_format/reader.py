@@ -15,7 +15,7 @@ from .archive import DEFAULT_MAX_ENTRY_BYTES, Archive
 from .audit import VerifyReport, audit
 from .catalog import ArchiveStats
 from .core import ArchiveCore
-from .entry import Entry
+from .entry import Entry, Record
 from .entryio import open_entry
 from .errors import DesError
 from .layout import HEADER_SIZE, check_header
@@ -76,7 +76,9 @@ class DesReader:
             if isinstance(self._source, BufferSource) and isinstance(self._core, Archive):
                 check_header(self._source.data[:HEADER_SIZE])
                 if LocalIndex.supports(self._core.footer):
-                    self._read_locally(LocalIndex(self._source.data, self._core.footer, verify=verify))
+                    self._read_locally(
+                        LocalIndex(self._source.data, self._core.footer, _LocalExpander(self._core, self._source))
+                    )
         except DesError as error:
             self.close()
             error.args = (f"{self._label}: {error}",)
@@ -268,6 +270,20 @@ class DesReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _LocalExpander:
+    """Expands payloads of a local archive, whose dictionary is read when the first one needs it."""
+
+    def __init__(self, archive: Archive, source: RangeSource) -> None:
+        self.verify = archive.verify
+        self._archive = archive
+        self._source = source
+
+    def expand(self, record: Record, stored: bytes) -> bytes:
+        if record.dictionary:
+            drive(self._archive.dictionary(), self._source)
+        return self._archive.expand(record, stored)
 
 
 def _get_over(core: ArchiveCore, source: RangeSource, name: str) -> bytes:

@@ -27,6 +27,7 @@ __all__ = ["DEFAULT_BIG_FILE_THRESHOLD", "DesWriter"]
 
 DEFAULT_BIG_FILE_THRESHOLD = 10 * 2**20
 _BUFFER_BYTES = 1 << 20
+_ABORTED = "the writer was aborted"
 _BATCH_BYTES = 2 * 2**20
 
 
@@ -364,7 +365,7 @@ class DesWriter:
     def abort(self) -> None:
         """Give up: leave no archive (or, when appending, the old one); does nothing once closed."""
         if not self._closed:
-            self._abandon("the writer was aborted")
+            self._abandon(_ABORTED)
 
     def _abandon(self, reason: str) -> None:
         if not self._closed:
@@ -394,7 +395,7 @@ class DesWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
+        if kind is not None:
             self.abort()
+        elif self._closed != _ABORTED:
+            self.close()

@@ -18,7 +18,7 @@ from .archive import Archive
 from .catalog import Catalog
 from .codecs import ZstdDictionary
 from .durable import TemporaryFile, sync_folder
-from .errors import AppendInProgressError, DesError, UnsupportedFormatError
+from .errors import AppendInProgressError, ConflictError, CorruptArchiveError, DesError, UnsupportedFormatError
 from .layout import FOOTER_SIZE, HEADER, HEADER_MAGIC, Footer, check_header, decode_footer, encode_footer
 from .listing import decode_block
 from .opening import ReadOptions, open_core
@@ -91,6 +91,7 @@ class AppendTarget:
         self._handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
             self._lock()
+            self._check_in_place()
             self._roll_back_interrupted()
         except BaseException:
             os.close(self._handle)
@@ -103,6 +104,17 @@ class AppendTarget:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AppendInProgressError(f"another process is appending to {self._path}; try again later") from error
+
+    def _is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        try:
+            return os.path.samestat(os.fstat(self._handle), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _check_in_place(self) -> None:
+        if not self._is_in_place():
+            raise ConflictError(f"{self._path} was replaced or removed; what is appended to the old one would be lost")
 
     def _roll_back_interrupted(self) -> None:
         size = committed_size(self._path)
@@ -133,13 +145,16 @@ class AppendTarget:
             view = view[os.write(self._handle, view) :]
 
     def commit(self) -> None:
+        self._check_in_place()
         os.fsync(self._handle)
         self._remove_journal()
         os.close(self._handle)
 
     def rollback(self) -> None:
         try:
-            self._cut(self._old_size)
+            # The journal of a file that took the place of this one is not ours to remove.
+            if self._is_in_place():
+                self._cut(self._old_size)
         finally:
             os.close(self._handle)
 
@@ -162,6 +177,7 @@ def open_for_append(path: Path) -> OpenedForAppend:
 
     Raises:
         AppendInProgressError: Another process appends to it.
+        ConflictError: Another process replaced it just now.
         UnsupportedFormatError: Not a version-3 archive, or one of a later minor version.
         CorruptArchiveError: Damaged; nothing was changed.
     """
@@ -185,6 +201,11 @@ def open_for_append(path: Path) -> OpenedForAppend:
             for block in drive(archive.directory(), source).rows:
                 rows += decode_block(source.data[block.start : block.end], block)
             catalog = Catalog.load(rows)
+            if not len(rows) == len(catalog.names) == archive.footer.entry_count:
+                raise CorruptArchiveError(
+                    f"{path}: META lists {len(rows)} entries under {len(catalog.names)} names,"
+                    f" the footer counts {archive.footer.entry_count}"
+                )
             dictionary = drive(archive.dictionary(), source)
         finally:
             source.close()

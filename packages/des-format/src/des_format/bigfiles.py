@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from .durable import TemporaryFile
+from .durable import TemporaryFile, make_folder, sync_folder
 from .errors import CorruptArchiveError
 
 __all__ = ["BIG_FILES_FOLDER", "BigFileSink", "FolderBigFiles", "big_file_key"]
@@ -40,7 +40,7 @@ class FolderBigFiles:
         self._folder = folder / BIG_FILES_FOLDER
 
     def put(self, head: bytes, rest: BinaryIO | None, /) -> tuple[bytes, int]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         digest = hashlib.sha256()
         with TemporaryFile(self._folder, "payload") as temporary:
             piece: bytes = head
@@ -60,4 +60,5 @@ class FolderBigFiles:
                 f"big file {target}: found {found} bytes, expected {size}; it does not hold what its name says,"
                 " so nothing was written over it"
             )
+        sync_folder(self._folder)  # Who stored it may have died just before.
         return digest.digest(), size

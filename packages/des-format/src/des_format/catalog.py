@@ -130,7 +130,8 @@ class Catalog:
     def rows(self) -> Iterator[Row]:
         """All entries in name order."""
         names = list(self.names)
-        for i in sorted(range(len(names)), key=names.__getitem__):
+        order = array("I", sorted(range(len(names)), key=names.__getitem__))  # 4 bytes an entry instead of 40
+        for i in order:
             yield Row(
                 names[i],
                 self._metas.get(i, b""),

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from .errors import ArchiveExistsError
 
-__all__ = ["TemporaryFile", "sync_folder"]
+__all__ = ["TemporaryFile", "make_folder", "sync_folder"]
 
 
 def sync_folder(folder: Path) -> None:
@@ -22,6 +22,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, each of them durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 class TemporaryFile:

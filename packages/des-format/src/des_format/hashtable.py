@@ -96,11 +96,11 @@ def build_index(hashes: Iterable[int], offsets: Iterable[int], lengths: Iterable
         words[at + 1] = length << 32 | ((hashed >> 8) & 0xFFFFFFFF or 1)
     if sys.byteorder == "big":
         words.byteswap()
-    table = bytearray(words.tobytes())
-    for start in range(0, len(table), BLOCK_SIZE):
-        checked = start + _CHECKED
-        table[checked : checked + 8] = checksum64(bytes(table[start:checked])).to_bytes(8, "little")
-    return bytes(table)
+    with memoryview(words).cast("B") as table:  # in place: every copy is 21 bytes an entry
+        for start in range(0, len(table), BLOCK_SIZE):
+            checked = start + _CHECKED
+            table[checked : checked + 8] = checksum64(table[start:checked]).to_bytes(8, "little")
+        return table.tobytes()
 
 
 def combined_checksum(blocks: Iterable[bytes]) -> int:

@@ -9,7 +9,7 @@ import struct
 from dataclasses import astuple, dataclass
 
 from .checksum import checksum64
-from .errors import ChecksumMismatchError, CorruptArchiveError, UnsupportedFormatError
+from .errors import ChecksumMismatchError, CorruptArchiveError, EntryTooLargeError, UnsupportedFormatError
 
 __all__ = [
     "BLOCK_SIZE",
@@ -135,8 +135,16 @@ class Footer:
 
 
 def encode_footer(footer: Footer) -> bytes:
-    """Return the `FOOTER_SIZE` bytes of a footer."""
-    body = _FOOTER.pack(FOOTER_MAGIC, MINOR_VERSION, SUPPORTED_FEATURES, 0, *astuple(footer), 0)[: -_CHECKSUM.size]
+    """Return the `FOOTER_SIZE` bytes of a footer.
+
+    Raises:
+        EntryTooLargeError: The sizes, which an archive that is appended to may state as it likes, add up to over 2**64.
+    """
+    values = astuple(footer)
+    try:
+        body = _FOOTER.pack(FOOTER_MAGIC, MINOR_VERSION, SUPPORTED_FEATURES, 0, *values, 0)[: -_CHECKSUM.size]
+    except struct.error as error:
+        raise EntryTooLargeError(f"the entries add up to more than a footer can state: {footer}") from error
     return body + _CHECKSUM.pack(checksum64(body))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from .durable import TemporaryFile
+from .durable import TemporaryFile, make_folder
 from .errors import ArchiveExistsError
 
 __all__ = ["ByteSink", "NewFile", "StreamTarget", "Target"]
@@ -40,7 +40,7 @@ class NewFile:
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         if not overwrite and path.exists():
             raise ArchiveExistsError(f"{path} exists; choose another name, or ask to replace it")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._path = path
         self._overwrite = overwrite
         self._file = TemporaryFile(path.parent, path.name)

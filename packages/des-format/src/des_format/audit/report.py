@@ -29,8 +29,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        entry = "" if self.name is None else f"entry {self.name!r}: "
-        return entry + (self.message if self.message.startswith(self.where) else f"{self.where}: {self.message}")
+        text = self.message if self.where in self.message else f"{self.where}: {self.message}"
+        return text if self.name is None or repr(self.name) in text else f"entry {self.name!r}: {text}"
 
 
 @dataclass(frozen=True, slots=True)

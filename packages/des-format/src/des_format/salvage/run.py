@@ -13,7 +13,7 @@ from ..audit.pieces import READ_BYTES
 from ..audit.report import Findings, Problem
 from ..bigfiles import BIG_FILES_FOLDER, FolderBigFiles
 from ..codecs import ZstdDictionary
-from ..durable import sync_folder
+from ..durable import make_folder, sync_folder
 from ..entry import Kind, Record, decode_meta
 from ..errors import DesError, InvalidInputError, UnsupportedFormatError
 from ..layout import FOOTER_SIZE, HEADER_MAGIC, HEADER_SIZE, check_header
@@ -210,7 +210,7 @@ class _Salvage:
             return
         origin, goal = (folder / BIG_FILES_FOLDER for folder in self._objects)
         try:
-            goal.mkdir(exist_ok=True)
+            make_folder(goal)
             os.link(origin / key, goal / key)
         except FileExistsError:
             return

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import lz4.frame
 import pytest
+import zstandard
 from des_format import DesReader
+from des_format.archive import Archive
+from des_format.audit import audit
 from des_format.layout import BLOCK_SIZE, FOOTER_SIZE
 from des_format.listing import encode_meta_region
+from des_format.sources import BufferSource
 
 if TYPE_CHECKING:
-    from .conftest import Forgery, NamesIn, SaidBy, Verify
+    from .conftest import Forgery, NamesIn, SaidBy, Specimen, Verify
+
+MIB = 2**20
 
 
 # -- lies under valid checksums -------------------------------------------------------------------
@@ -147,3 +157,54 @@ def test_totals_of_an_earlier_append_are_checked_too(three: Forgery, verify: Ver
 def test_a_sample_compares_the_whole_listing_with_the_index(three: Forgery, verify: Verify, names: NamesIn) -> None:
     a, b, c = three.rows
     assert "b" in names(verify(three.seal(rows=[a, b._replace(offset=b.offset + 1), c]), sample=0.01))
+
+
+def test_a_sample_refuses_places_on_top_of_each_other(three: Forgery, verify: Verify, said: SaidBy) -> None:
+    a, _b, _c = three.rows
+    slots = [(b"a", a.offset, a.length), (b"b", a.offset + 1, a.length), (b"c", 2**40, 50)]
+    report = verify(three.seal(index=three.index(slots)), sample=0.999)
+    assert said(report).count("outside of DATA or on top of another") == 2
+
+
+def test_an_object_has_one_size_whatever_two_entries_state(
+    forgery: Forgery, verify: Verify, names: NamesIn, tmp_path: Path
+) -> None:
+    payload = b"beside"
+    sha256 = hashlib.sha256(payload)
+    (tmp_path / "_bigFiles").mkdir()
+    (tmp_path / "_bigFiles" / sha256.hexdigest()).write_bytes(payload)
+    forgery.add(b"a", sha256.digest(), kind=1, raw_length=6)
+    forgery.add(b"b", sha256.digest(), kind=1, raw_length=5)
+    assert names(verify(forgery.seal(), tmp_path)) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "stored"),
+    [
+        (1, b"no zstd frame"),
+        (2, b"no lz4 frame"),
+        (1, zstandard.compress(bytes(40 * MIB))),
+        (2, lz4.frame.compress(bytes(40 * MIB))),
+        (1, zstandard.compress(bytes(5 * MIB))),
+        (2, lz4.frame.compress(bytes(5 * MIB))),
+    ],
+    ids=lambda value: str(value)[:4],
+)
+def test_a_large_payload_that_expands_to_something_else_is_named(
+    forgery: Forgery, verify: Verify, names: NamesIn, codec: int, stored: bytes
+) -> None:
+    forgery.add(b"a", b"payload")
+    forgery.add(b"large", stored, codec=codec, raw_length=20 * MIB)
+    forgery.add(b"z", b"payload")
+    report = verify(forgery.seal())
+    assert names(report) == ["large"]
+    assert report.entries_checked == 3
+
+
+def test_a_footer_from_elsewhere_that_hides_earlier_data_is_found(specimens: dict[str, Specimen]) -> None:
+    """Such as one from a manifest, which no reader has decoded."""
+    specimen = specimens["appended"]
+    archive = Archive(replace(specimen.footer, previous_footer=0))
+    report = audit(archive, BufferSource(specimen.data))
+    assert "no footer before it is named" in str(report.problems[0])
+    assert report.entries_checked == 4

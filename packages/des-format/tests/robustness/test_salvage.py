@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from des_format import ArchiveExistsError, DesReader, DesWriter, InvalidInputError, UnsupportedFormatError
+from des_format.checksum import checksum32
 from des_format.layout import FOOTER_SIZE, HEADER_SIZE
 from des_format.salvage import SalvageReport, salvage_archive
 
@@ -185,6 +186,19 @@ def test_of_two_entries_of_one_name_the_first_is_kept(forgery: Forgery, salvage:
     report, contents = salvage(bytes(forgery.data))
     assert contents == {"a": (b"first", {})}
     assert [(problem.name, "second entry" in problem.message) for problem in report.problems] == [("a", True)]
+
+
+def test_of_two_dictionaries_the_first_is_kept(specimens: dict[str, Specimen], salvage: Any) -> None:
+    """A copy of the dictionary, forged for its place, follows the entries."""
+    specimen = specimens["dictionary"]
+    footer = specimen.footer
+    record = specimen.data[footer.dictionary_start : footer.dictionary_start + footer.dictionary_length]
+    copied = bytearray(specimen.data[: footer.meta_start] + record)
+    rest = bytes(copied[footer.meta_start + 8 : footer.meta_start + 36 + len(b"dictionary")])
+    copied[footer.meta_start + 4 : footer.meta_start + 8] = checksum32(rest, footer.meta_start).to_bytes(4, "little")
+    report, contents = salvage(bytes(copied))
+    assert contents == specimen.contents
+    assert [problem.message for problem in report.problems] == ["a second dictionary; only the first is kept"]
 
 
 def test_without_the_dictionary_its_entries_are_lost_and_named(specimens: dict[str, Specimen], salvage: Any) -> None:

@@ -9,10 +9,7 @@ Source: docs/format.md, sections "Reading" and "Read contract".
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from .bigfiles import big_file_key
@@ -35,42 +32,20 @@ from .errors import (
     EntryTooLargeError,
     InvalidInputError,
 )
-from .hashtable import MAX_CHAIN_BLOCKS, Slot, block_of, check_block, name_hash, search_block
-from .layout import BLOCK_SIZE, FOOTER_SIZE, HEADER_SIZE, Footer, decode_footer
+from .fetching import fetch
+from .hashtable import Slot
+from .layout import FOOTER_SIZE, Footer, decode_footer
 from .listing import Directory, DirectoryRow, decode_block
-from .names import encode_name
-from .planner import TransferCost, plan_reads
+from .lookup import IndexLookup
+from .planner import TransferCost
 from .ranges import ByteRange, Steps, Tail
 from .scanning import EntryScanner
 
 __all__ = ["DEFAULT_MAX_ENTRY_BYTES", "Archive"]
 
 DEFAULT_MAX_ENTRY_BYTES = 2**30
-_CACHED_BLOCKS = 4096
 _HEAD_GUESS_BYTES = 4096
 _MAX_PAGE_BLOCKS = 32
-
-
-class _BlockCache:
-    """Checked index blocks, the least recently used dropped first; shared by threads."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, number: int) -> bytes | None:
-        with self._lock:
-            block = self._blocks.get(number)
-            if block is not None:
-                self._blocks.move_to_end(number)
-            return block
-
-    def put(self, number: int, block: bytes) -> None:
-        with self._lock:
-            self._blocks[number] = block
-            while len(self._blocks) > self._capacity:
-                self._blocks.popitem(last=False)
 
 
 class Archive:
@@ -99,101 +74,16 @@ class Archive:
         self.verify = verify
         self.max_entry_bytes = max_entry_bytes
         self._cost = cost or TransferCost()
-        self._blocks = _BlockCache(_CACHED_BLOCKS)
+        self._lookup = IndexLookup(footer, self._cost)
         self._directory: Directory | None = None
         self._dictionary: ZstdDictionary | None = None
 
     def keep_blocks(self, tail: Tail) -> None:
-        """Cache the index blocks that a tail read brought along."""
-        tail_start = tail.archive_size - len(tail.data)
-        first = max(0, -(-(tail_start - self.footer.index_start) // BLOCK_SIZE))
-        for number in range(first, self.footer.index_block_count):
-            at = self.footer.index_start + number * BLOCK_SIZE - tail_start
-            block = tail.data[at : at + BLOCK_SIZE]
-            # A damaged block is an error for the reads that need it, and for no other.
-            with contextlib.suppress(CorruptArchiveError):
-                check_block(block, number, self.footer.index_start)
-                self._blocks.put(number, block)
-
-    # -- locating ---------------------------------------------------------------------------
-
-    def locate(self, names: Iterable[str]) -> Steps[dict[str, list[Slot]]]:
-        """Find where each name's record may lie: one round of index blocks, more only if one overflows.
-
-        Returns:
-            For each name that may exist, its candidates; nearly always one. Only the record
-            itself proves that a candidate is the entry.
-        """
-        footer = self.footer
-        found: dict[str, list[Slot]] = {}
-        wanted: dict[int, list[tuple[str, int]]] = {}
-        if footer.index_block_count:
-            for name in dict.fromkeys(names):
-                hashed = name_hash(encode_name(name), footer.hash_seed)
-                wanted.setdefault(block_of(hashed, footer.index_block_count), []).append((name, hashed))
-        visited = 0
-        while wanted and visited < min(footer.index_block_count, MAX_CHAIN_BLOCKS):
-            blocks = yield from self._read_blocks(wanted)
-            overflowing: dict[int, list[tuple[str, int]]] = {}
-            for number, searches in wanted.items():
-                following = (number + 1) % footer.index_block_count
-                for name, hashed in searches:
-                    candidates, goes_on = search_block(blocks[number], hashed)
-                    if candidates:
-                        found.setdefault(name, []).extend(self._check_slot(slot, number) for slot in candidates)
-                    if goes_on:
-                        overflowing.setdefault(following, []).append((name, hashed))
-            wanted = overflowing
-            visited += 1
-        _check_disjoint(found)
-        return found
-
-    def _check_slot(self, slot: Slot, number: int) -> Slot:
-        if (
-            slot.offset < HEADER_SIZE
-            or slot.offset + slot.length > self.footer.meta_start
-            or slot.length < ENTRY_HEAD_SIZE
-        ):
-            raise CorruptArchiveError(
-                f"index block {number} places an entry at {slot.offset} to {slot.offset + slot.length},"
-                f" outside of DATA ({HEADER_SIZE} to {self.footer.meta_start})"
-            )
-        return slot
-
-    def _read_blocks(self, numbers: Iterable[int]) -> Steps[dict[int, bytes]]:
-        blocks: dict[int, bytes] = {}
-        missing = []
-        for number in numbers:
-            block = self._blocks.get(number)
-            if block is None:
-                missing.append(number)
-            else:
-                blocks[number] = block
-        start = self.footer.index_start
-        data = yield from self._fetch(
-            [ByteRange(start + number * BLOCK_SIZE, start + (number + 1) * BLOCK_SIZE) for number in missing]
-        )
-        for number, block in zip(missing, data, strict=True):
-            check_block(block, number, start)
-            self._blocks.put(number, block)
-            blocks[number] = block
-        return blocks
+        """Keep the index blocks that a tail read brought along."""
+        self._lookup.keep(tail)
 
     def _fetch(self, reads: Sequence[ByteRange]) -> Steps[list[bytes]]:
-        """Fetch many reads through the planner in one round; each answer has exactly its size."""
-        plan = plan_reads(reads, self._cost)
-        fetched: Sequence[bytes] = ()
-        if plan.ranges:
-            reply = yield plan.ranges
-            assert not isinstance(reply, Tail)
-            fetched = reply
-        for wanted, data in zip(plan.ranges, fetched, strict=True):
-            if len(data) != wanted.size:
-                raise CorruptArchiveError(
-                    f"read of {wanted.beside or 'the archive'} from {wanted.start} to {wanted.end}:"
-                    f" found {len(data)} bytes, expected {wanted.size}"
-                )
-        return [fetched[part.number][part.start : part.end] if part.end else b"" for part in plan.parts]
+        return fetch(reads, self._cost)
 
     # -- whole entries ----------------------------------------------------------------------
 
@@ -204,7 +94,7 @@ class Archive:
             Entry and payload for each name that exists, in the order of `names`.
         """
         ordered = list(dict.fromkeys(names))
-        slots = yield from self.locate(ordered)
+        slots = yield from self._lookup.locate(ordered)
         records: dict[str, tuple[Record, bytes]] = {}
         while slots:
             heads = {name: candidates[0] for name, candidates in slots.items()}
@@ -322,7 +212,7 @@ class Archive:
 
     def find(self, name: str) -> Steps[Entry | None]:
         """Return an entry's description without its payload, or None; at most one read after its block."""
-        slots = yield from self.locate((name,))
+        slots = yield from self._lookup.locate((name,))
         for slot in slots.get(name, ()):
             guess = min(slot.length, ENTRY_HEAD_SIZE + len(name.encode()) + _HEAD_GUESS_BYTES)
             (data,) = yield from self._fetch([ByteRange(slot.offset, slot.offset + guess)])
@@ -431,19 +321,6 @@ class Archive:
             (data,) = yield from self._fetch([ByteRange(start, start + FOOTER_SIZE)])
             chain.append(decode_footer(data, archive_size=start + FOOTER_SIZE))
         return chain[::-1]
-
-
-def _check_disjoint(found: dict[str, list[Slot]]) -> None:
-    """Refuse places on top of each other: an index that lies could make a lookup read DATA again and again."""
-    if len(found) == 1 and len(next(iter(found.values()))) == 1:
-        return
-    end = 0
-    for slot in sorted({slot for candidates in found.values() for slot in candidates}):
-        if slot.offset < end:
-            raise CorruptArchiveError(f"the index places an entry at {slot.offset}, inside one that ends at {end}")
-        end = slot.offset + slot.length
-    for name, candidates in found.items():
-        found[name] = list(dict.fromkeys(candidates))
 
 
 def decode_lengths(head: bytes) -> tuple[int, int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import CorruptArchiveError
-from ..planner import TransferCost, plan_reads
+from ..fetching import fetch
+from ..planner import TransferCost
 from ..ranges import ByteRange, Steps, Tail
 
-__all__ = ["Fetcher", "check_answer"]
+__all__ = ["Fetcher"]
 
 
 class Fetcher:
@@ -49,20 +49,6 @@ class Fetcher:
         found = [self.kept(read) for read in reads]
         missing = [read for read, data in zip(reads, found, strict=True) if data is None]
         if missing:
-            plan = plan_reads(missing, self.cost)
-            reply = yield plan.ranges
-            assert not isinstance(reply, Tail)
-            for wanted, answer in zip(plan.ranges, reply, strict=True):
-                check_answer(wanted, answer)
-            fetched = (reply[part.number][part.start : part.end] for part in plan.parts)
+            fetched = iter((yield from fetch(missing, self.cost)))
             return [next(fetched) if data is None else data for data in found]
         return [data for data in found if data is not None]
-
-
-def check_answer(wanted: ByteRange, data: bytes) -> None:
-    """Refuse an answer of another length than was asked for."""
-    if len(data) != wanted.size:
-        raise CorruptArchiveError(
-            f"read of {wanted.beside or 'the archive'} from {wanted.start} to {wanted.end}:"
-            f" found {len(data)} bytes, expected {wanted.size}"
-        )

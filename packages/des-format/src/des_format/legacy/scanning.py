@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from ..fetching import check_answer
 from ..ranges import ByteRange
 from ..scanning import CHUNK_BYTES, Scanned
-from .fetching import Fetcher, check_answer
+from .fetching import Fetcher
 from .table import Row
 
 __all__ = ["TableScanner"]

@@ -303,6 +303,19 @@ def test_an_archive_that_was_replaced_or_removed_is_left_alone(
         assert files(path.parent) == ["a.des"]
 
 
+def test_an_append_to_what_took_the_place_of_an_archive_is_left_alone(
+    path: Path, specimens: dict[str, Specimen], contents_of: ContentsOf
+) -> None:
+    first = begin_append(path)
+    shutil.copy(specimens["none"].path, path.with_name("b.des"))
+    path.with_name("b.des").replace(path)
+    second = begin_append(path)
+    first.abort()
+    assert contents_of(path) == specimens["none"].contents
+    second.close()
+    assert contents_of(path) == specimens["none"].contents | {"new": (bytes(3 * 2**20), {})}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no flock: the caller keeps appenders apart")
 def test_an_archive_that_is_replaced_while_it_is_locked_is_not_appended_to(
     path: Path, specimens: dict[str, Specimen], monkeypatch: pytest.MonkeyPatch

@@ -77,7 +77,7 @@ def test_progress_never_goes_back_and_ends_at_the_total(
 
 
 class FailingSource(BufferSource):
-    """A store that is not reachable after some reads."""
+    """A store that is not reachable for one read, after some others."""
 
     def __init__(self, data: bytes, reads: int) -> None:
         super().__init__(data)
@@ -85,7 +85,7 @@ class FailingSource(BufferSource):
 
     def read_ranges(self, ranges: Sequence[ByteRange], /) -> list[bytes]:
         self._reads -= 1
-        if self._reads < 0:
+        if self._reads == -1:
             raise StoreUnreachableError("no route to host")
         return super().read_ranges(ranges)
 
@@ -96,7 +96,7 @@ class StoreUnreachableError(DesError):
 
 
 def test_a_store_that_fails_is_no_damage(specimens: dict[str, Specimen]) -> None:
-    for reads in range(5):
+    for reads in range(12):
         reader = DesReader(FailingSource(specimens["appended"].data, reads))
         with pytest.raises(StoreUnreachableError):
             reader.verify()

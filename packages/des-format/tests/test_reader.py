@@ -186,6 +186,29 @@ async def test_the_asynchronous_reader_gives_the_same_answers(archive: Path, asy
         reader.close()
 
 
+async def test_the_asynchronous_reader_verifies_without_blocking_the_loop(
+    archive: Path, async_counting_source: Any
+) -> None:
+    for source in (archive, async_counting_source(archive.read_bytes(), archive.parent)):
+        async with await AsyncDesReader.open(source) as reader:
+            report, _ = await asyncio.gather(reader.verify(), asyncio.sleep(0))
+            assert (report.ok, report.complete, report.entries_checked) == (True, True, len(ENTRIES))
+            assert not (await reader.verify(sample=0.01)).complete
+
+
+async def test_the_asynchronous_reader_reports_damage(archive: Path, async_counting_source: Any) -> None:
+    data = bytearray(archive.read_bytes())
+    data[40] ^= 1
+    reader = await AsyncDesReader.open(async_counting_source(bytes(data), archive.parent))
+    assert not (await reader.verify()).ok
+
+
+async def test_a_file_that_is_no_archive_is_closed_again(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"no archive")
+    with pytest.raises(UnsupportedFormatError):
+        await AsyncDesReader.open(tmp_path / "x")
+
+
 def test_threads_share_a_reader(archive: Path) -> None:
     reader = DesReader(archive)
     failures: list[BaseException] = []

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .append import open_committed
 from .archive import DEFAULT_MAX_ENTRY_BYTES
+from .audit import VerifyReport, audit
 from .catalog import ArchiveStats
 from .core import ArchiveCore
 from .entry import Entry
 from .opening import ReadOptions, open_core
 from .planner import TransferCost
-from .ranges import AsyncRangeSource, Steps, drive_async
-from .sources import FileSource, ThreadedSource
+from .ranges import AsyncRangeSource, RangeSource, Steps, drive_async
+from .sources import FileSource, LoopSource, ThreadedSource
 
 __all__ = ["AsyncDesReader"]
 
@@ -114,6 +116,11 @@ class AsyncDesReader:
             (data,) = await self._source.read_ranges([wanted])
             for scanned in scanner.feed(data):
                 yield scanned
+
+    async def verify(self, *, sample: float = 1.0, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+        """Check the archive as `DesReader.verify` does, in a worker thread, which also calls `progress`."""
+        source: RangeSource = self._file or LoopSource(self._source, asyncio.get_running_loop())
+        return await asyncio.to_thread(audit, self._core, source, sample=sample, progress=progress)
 
     def get_stats(self) -> ArchiveStats:
         """Return what the archive adds up to; nothing is read."""

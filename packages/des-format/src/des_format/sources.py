@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import BigFileMissingError, UnsupportedFormatError
-from .ranges import ByteRange, RangeSource, Tail
+from .ranges import AsyncRangeSource, ByteRange, RangeSource, Tail
 
-__all__ = ["BufferSource", "FileSource", "ThreadedSource"]
+__all__ = ["BufferSource", "FileSource", "LoopSource", "ThreadedSource"]
 
 _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 
@@ -80,6 +80,20 @@ class FileSource(BufferSource):
 
     def close(self) -> None:
         self._map.close()
+
+
+class LoopSource:
+    """An asynchronous source as a synchronous one, for threads other than that of its event loop."""
+
+    def __init__(self, source: AsyncRangeSource, loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
+        self._loop = loop
+
+    def read_tail(self, length: int, /) -> Tail:
+        return asyncio.run_coroutine_threadsafe(self._source.read_tail(length), self._loop).result()
+
+    def read_ranges(self, ranges: Sequence[ByteRange], /) -> Sequence[bytes]:
+        return asyncio.run_coroutine_threadsafe(self._source.read_ranges(ranges), self._loop).result()
 
 
 class ThreadedSource:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets import DATASETS, Dataset
-from harness.plan import measure
+from harness.plan import Plan
 from harness.report import machine, markdown, update_document
 from harness.systems import SYSTEMS
 
@@ -40,6 +40,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--datasets", type=names(DATASETS), default=list(DATASETS), help="such as D1,D3")
     parser.add_argument("--systems", type=names(SYSTEMS), default=list(SYSTEMS), help="such as Des,Lmdb")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--patience", type=float, default=30, metavar="SECONDS", help="wait so long for a quiet machine before a write"
+    )
     parser.add_argument("--data", type=Path, default=CACHE / "data", help="folder of the datasets, made when missing")
     parser.add_argument("--stores", type=Path, default=CACHE / "stores", help="folder for what is written; 12 GB")
     parser.add_argument("--json", type=Path, default=CACHE / "results.json", help="where the figures go")
@@ -49,21 +52,22 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure_all(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure, saving after each step what is known so far."""
+    """Measure, saving after each dataset what is known so far."""
     run: dict[str, Any] = {
         "machine": machine(), "rounds": arguments.rounds, "datasets": arguments.datasets, "sizes": {}, "records": [],
     }  # fmt: skip
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    for record in measure(
-        arguments.datasets, arguments.systems, arguments.rounds, data=arguments.data, stores=arguments.stores,
+    plan = Plan(
+        data=arguments.data,
+        stores=arguments.stores,
+        patience_seconds=arguments.patience,
         say=lambda line: print(line, file=sys.stderr, flush=True),
-    ):  # fmt: skip
-        run["records"].append(record)
-        arguments.json.write_text(json.dumps(run, indent=1), encoding="utf-8")
+    )
     for name in arguments.datasets:
+        run["records"] += plan.measure(name, arguments.systems, arguments.rounds)
         dataset = Dataset(name, arguments.data)
         run["sizes"][name] = [dataset.size, len(dataset)]
-    arguments.json.write_text(json.dumps(run, indent=1), encoding="utf-8")
+        arguments.json.write_text(json.dumps(run, indent=1), encoding="utf-8")
     return run
 
 

@@ -6,11 +6,22 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["ExtraMemory", "Stopwatch", "cat_cpu_seconds", "machine_busy_seconds", "median_cpu_seconds", "warm"]
+__all__ = [
+    "ExtraMemory",
+    "Stopwatch",
+    "cat_cpu_seconds",
+    "cpu_seconds",
+    "machine_busy_seconds",
+    "wait_until_quiet",
+    "warm",
+]
+
+
+_SAMPLE_SECONDS = 0.5
+_QUIET = 0.1  # processors in use
 
 
 class Stopwatch:
@@ -53,27 +64,34 @@ def _resident(what: str) -> int:
     raise LookupError(f"/proc/self/status has no {what}")
 
 
-def median_cpu_seconds(passes: int, run: Callable[[Any], object], arguments: Iterable[Any]) -> float:
-    """Median CPU seconds of calling `run` with every argument, over some passes.
+def cpu_seconds(run: Callable[[Any], object], arguments: Iterable[Any]) -> float:
+    """CPU seconds of calling `run` with every argument.
 
-    A result lives until the next one is there, as it does where it is used: freed at once, its
-    memory would go back to the system and be cleared for the next.
+    A result lives until the next one is there, as it does where it is used.
     """
-    arguments = list(arguments)
-    times = []
-    for _ in range(passes):
-        started = time.process_time()
-        for argument in arguments:
-            result = run(argument)
-        times.append(time.process_time() - started)
-        del result
-    return median(times)
+    result = None
+    started = time.process_time()
+    for argument in arguments:
+        result = run(argument)
+    seconds = time.process_time() - started
+    del result
+    return seconds
 
 
 def machine_busy_seconds() -> float:
     """CPU seconds that the machine has worked since it started, for all processes."""
     ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet(limit_seconds: float) -> None:
+    """Wait, for a limited time, until nobody else uses the machine."""
+    give_up_at = time.monotonic() + limit_seconds
+    while time.monotonic() < give_up_at:
+        busy = machine_busy_seconds()
+        time.sleep(_SAMPLE_SECONDS)
+        if machine_busy_seconds() - busy < _QUIET * _SAMPLE_SECONDS:
+            return
 
 
 def warm(folder: Path) -> None:

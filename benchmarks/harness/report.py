@@ -49,7 +49,7 @@ def markdown(run: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
     lines = [
         f"{about['processor']}, {about['memory']} of memory, {about['system']}, Python {about['python']}; {packages}."
-        f" Medians of {run['rounds']} rounds; meanwhile others used {figures.noise():.0%} of the machine.",
+        f" Medians of {run['rounds']} rounds; during writes, others used {figures.noise():.0%} of the machine.",
         "",
         "| target | goal | measured | reached |",
         "|---|---:|---:|---|",

@@ -39,21 +39,27 @@ class Figures:
         return (max(values) - min(values)) / median(values) if median(values) else 0.0
 
     def noise(self) -> float:
-        """Median part of the machine that others used meanwhile."""
+        """Median part of the machine that others used during writes."""
         values = [value for (_, _, metric), found in self._values.items() if metric == "noise" for value in found]
         return median(values) if values else 0.0
 
     def ratio(self, dataset: str, metric: str, system: str, *others: str) -> float | None:
-        """A system's figure divided by the largest one of others."""
-        own = self.get(dataset, system, metric)
-        rivals = [value for other in others if (value := self.get(dataset, other, metric))]
-        return own / max(rivals) if own is not None and rivals else None
+        """A system's rate divided by the best one of others: the median of the ratios of each round."""
+        own = self._values.get((dataset, system, metric), [])
+        rivals = [values for other in others if (values := self._values.get((dataset, other, metric)))]
+        if not own or not rivals:
+            return None
+        best = max(rivals, key=median)
+        return median(mine / theirs for mine, theirs in zip(own, best, strict=False))
 
     def speed_ratio(self, dataset: str, metric: str, system: str, *others: str) -> float | None:
         """As `ratio`, for times: how many times as fast as the fastest of the others."""
-        own = self.get(dataset, system, metric)
-        rivals = [value for other in others if (value := self.get(dataset, other, metric))]
-        return min(rivals) / own if own and rivals else None
+        own = self._values.get((dataset, system, metric), [])
+        rivals = [values for other in others if (values := self._values.get((dataset, other, metric)))]
+        if not own or not rivals:
+            return None
+        best = min(rivals, key=median)
+        return median(theirs / mine for mine, theirs in zip(own, best, strict=False))
 
 
 @dataclass(frozen=True, slots=True)

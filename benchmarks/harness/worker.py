@@ -15,7 +15,7 @@ import zstandard
 from des_format import DesReader
 
 from .datasets import Dataset
-from .meter import ExtraMemory, Stopwatch, cat_cpu_seconds, machine_busy_seconds, median_cpu_seconds, warm
+from .meter import ExtraMemory, Stopwatch, cat_cpu_seconds, cpu_seconds, machine_busy_seconds, warm
 from .systems import SYSTEMS, Missing, System
 
 __all__ = ["TASKS"]
@@ -63,27 +63,40 @@ def open_first(system: str, folder: Path, dataset: Dataset, seed: int) -> Result
     return {"open_seconds": watch.wall_seconds, "open_extra_bytes": memory.bytes}
 
 
+class Reading:
+    """Reads the same random payloads again and again; each pass is one figure."""
+
+    def __init__(self, system: str, folder: Path, dataset: Dataset, seed: int) -> None:
+        self._reader = load(system, folder)
+        warm(folder)
+        chance = random.Random(seed)
+        names = dataset.names()
+        positions = chance.choices(range(len(names)), k=GETS)
+        self._singles = [names[position] for position in positions]
+        self._batches = [chance.sample(names, BATCH_NAMES) for _ in range(BATCHES)]
+        self._reader.open()
+        self._get = self._reader.getter()
+        for position, name in zip(positions[:COMPARED], self._singles, strict=False):
+            if bytes(self._get(name)) != dataset.payload(position):
+                raise ValueError(f"{system} returns another payload for {name!r}")
+        self.gets()  # The first pass maps the file.
+
+    def gets(self) -> Results:
+        """Read one by one."""
+        return {"gets_per_second": GETS / cpu_seconds(self._get, self._singles)}
+
+    def batches(self) -> Results:
+        """Read in batches."""
+        return {"batch_per_second": BATCHES * BATCH_NAMES / cpu_seconds(self._reader.batch, self._batches)}
+
+
 def read(system: str, folder: Path, dataset: Dataset, seed: int) -> Results:
-    """Read random payloads, one by one and in batches, after comparing some with the dataset."""
-    reader = load(system, folder)
-    warm(folder)
-    chance = random.Random(seed)
-    names = dataset.names()
-    positions = chance.choices(range(len(names)), k=GETS)
-    singles = [names[position] for position in positions]
-    batches = [chance.sample(names, BATCH_NAMES) for _ in range(BATCHES)]
-    del names
-    reader.open()
-    get = reader.getter()
-    for position, name in zip(positions[:COMPARED], singles, strict=False):
-        if bytes(get(name)) != dataset.payload(position):
-            raise ValueError(f"{system} returns another payload for {name!r}")
-    for name in singles:
-        get(name)
-    single_seconds = median_cpu_seconds(PASSES, get, singles)
-    batch_seconds = median_cpu_seconds(PASSES, reader.batch, batches)
-    reader.close()
-    return {"gets_per_second": GETS / single_seconds, "batch_per_second": BATCHES * BATCH_NAMES / batch_seconds}
+    """Say that everything is ready, then do a pass for each line of standard input that asks for one."""
+    reading = Reading(system, folder, dataset, seed)
+    print(json.dumps({}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps({"gets": reading.gets, "batches": reading.batches}[line.strip()]()), flush=True)
+    return {}
 
 
 def scan(system: str, folder: Path, dataset: Dataset, seed: int) -> Results:
@@ -134,8 +147,9 @@ def main() -> None:
         with Stopwatch() as watch:
             dataset = Dataset(request["dataset"], Path(request["data"]))
             answer = dict(TASKS[request["task"]](request["system"], Path(request["folder"]), dataset, request["seed"]))
-        others = machine_busy_seconds() - busy - watch.cpu_seconds
-        answer["noise"] = max(0.0, others / watch.wall_seconds / (os.cpu_count() or 1))
+        if request["task"] == "write":  # What others do hardly touches CPU times, but it does touch this.
+            others = machine_busy_seconds() - busy - watch.cpu_seconds
+            answer["noise"] = max(0.0, others / watch.wall_seconds / (os.cpu_count() or 1))
     except Missing as error:
         answer = {"missing": str(error)}
     print(json.dumps(answer), flush=True)

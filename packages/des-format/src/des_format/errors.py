@@ -9,21 +9,35 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccessDeniedError",
     "AppendInProgressError",
+    "ArchiveCondemnedError",
     "ArchiveExistsError",
     "BigFileMissingError",
     "ChecksumMismatchError",
+    "ConfigurationError",
     "ConflictError",
     "CorruptArchiveError",
     "DesError",
     "DuplicateEntryError",
+    "EntryDeletedError",
     "EntryNotFoundError",
     "EntryTooLargeError",
     "InvalidInputError",
+    "InvalidLocatorError",
     "InvalidNameError",
+    "LeaseLostError",
+    "LocatorExpiredError",
     "NotFoundError",
+    "ObjectChangedError",
+    "ObjectExistsError",
+    "ObjectNotFoundError",
+    "StoreExistsError",
+    "StoreNotFoundError",
+    "UnavailableError",
     "UnsafePathError",
     "UnsupportedFormatError",
+    "UnsupportedOperationError",
     "WriterClosedError",
 ]
 
@@ -115,6 +129,95 @@ class AppendInProgressError(ConflictError):
 
     code = "append_in_progress"
     retryable = True
+
+
+class ObjectNotFoundError(NotFoundError, FileNotFoundError):
+    """The object store holds no object under this key."""
+
+    code = "object_not_found"
+
+
+class StoreNotFoundError(NotFoundError, FileNotFoundError):
+    """No store of archives is here: its descriptor `des-store.json` is missing."""
+
+    code = "store_not_found"
+
+
+class EntryDeletedError(NotFoundError, KeyError):
+    """The entry was deleted; what it was is not told."""
+
+    code = "entry_deleted"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ObjectExistsError(ConflictError, FileExistsError):
+    """The object store holds an object under this key already; it is untouched."""
+
+    code = "object_exists"
+
+
+class ObjectChangedError(ConflictError):
+    """An object is not, or no longer, the version that was expected; nothing was read or written."""
+
+    code = "object_changed"
+    retryable = True
+
+
+class StoreExistsError(ConflictError, FileExistsError):
+    """A store of archives is here already."""
+
+    code = "store_exists"
+
+
+class ArchiveCondemnedError(ConflictError):
+    """The archive was given up as garbage before it was committed; write it again under another id."""
+
+    code = "archive_condemned"
+
+
+class LeaseLostError(ConflictError):
+    """The lease ran out, or someone else holds it; nothing that it protects was changed."""
+
+    code = "lease_lost"
+
+
+class UnavailableError(DesError, OSError):
+    """The storage failed, in a way that may pass; whether a write took effect is not known."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class AccessDeniedError(DesError, PermissionError):
+    """The storage refuses these credentials."""
+
+    code = "access_denied"
+
+
+class UnsupportedOperationError(DesError, NotImplementedError):
+    """The storage cannot do this."""
+
+    code = "unsupported_operation"
+
+
+class ConfigurationError(DesError, ValueError):
+    """Settings contradict each other, or the data; nothing was done."""
+
+    code = "configuration"
+
+
+class InvalidLocatorError(InvalidInputError):
+    """Text that is no locator, or one whose signature does not hold."""
+
+    code = "invalid_locator"
+
+
+class LocatorExpiredError(InvalidInputError):
+    """The locator was valid until a time that has passed."""
+
+    code = "locator_expired"
 
 
 class CorruptArchiveError(DesError, ValueError):

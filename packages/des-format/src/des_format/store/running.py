@@ -1,0 +1,218 @@
+"""Run effects over an object store: synchronously (in a few threads) or asynchronously."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ..errors import DesError
+from ..ports.caches import AsyncIndexCache, IndexCache
+from ..ports.objects import AsyncObjectStore, GetOptions, NotModified, ObjectStore, PutMode, translate
+from .effects import (
+    CacheGet,
+    CacheSet,
+    Data,
+    Delete,
+    Effects,
+    Head,
+    List,
+    Read,
+    ReadAll,
+    ReadTail,
+    Request,
+    Sleep,
+    Write,
+)
+
+__all__ = ["AsyncRunner", "LoopRunner", "Runner"]
+
+T = TypeVar("T")
+
+
+def _options(request: Read | ReadTail | ReadAll) -> GetOptions:
+    options: GetOptions = {}
+    if isinstance(request, Read):
+        options["range"] = (request.start, request.end)
+    elif isinstance(request, ReadTail):
+        options["range"] = {"suffix": request.length}
+    elif request.if_none_match is not None:
+        options["if_none_match"] = request.if_none_match
+    if not isinstance(request, ReadAll) and request.if_match is not None:
+        options["if_match"] = request.if_match
+    return options
+
+
+def _mode(request: Write) -> PutMode:
+    if request.overwrite:
+        return "overwrite"
+    return "create" if request.expected is None else {"e_tag": request.expected}
+
+
+def _failure(error: Exception, request: Request) -> DesError | None:
+    """The reply for a failed request; None stands for "not modified"."""
+    translated = translate(error, getattr(request, "key", ""))
+    return None if isinstance(translated, NotModified) else translated
+
+
+class Runner:
+    """Runs effects over a synchronous object store.
+
+    Args:
+        objects: The object store.
+        cache: Where index blocks are kept, or None.
+        concurrency: Requests of one batch that run at the same time.
+        sleep: What waits; tests replace it.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        *,
+        cache: IndexCache | None = None,
+        concurrency: int = 32,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.objects = objects
+        self._cache = cache
+        self._concurrency = concurrency
+        self._sleep = sleep
+        self._threads: ThreadPoolExecutor | None = None
+        self._guard = threading.Lock()
+
+    def run(self, effects: Effects[T]) -> T:
+        """Run effects to their end and return the result."""
+        try:
+            requests = next(effects)
+            while True:
+                requests = effects.send(self._perform(requests))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _perform(self, requests: list[Request]) -> list[Any]:
+        if len(requests) < 2:
+            return [self._reply(request) for request in requests]
+        return list(self._pool().map(self._reply, requests))
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self._guard:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="des-store")
+            return self._threads
+
+    def _reply(self, request: Request) -> Any:
+        try:
+            return self._answer(request)
+        except Exception as error:  # An object store raises what it likes; `translate` re-raises what is no failure of it.
+            return _failure(error, request)
+
+    def _answer(self, request: Request) -> Any:
+        match request:
+            case Read() | ReadTail() | ReadAll():
+                result = self.objects.get(request.key, options=_options(request))
+                return Data(bytes(result.buffer()), result.meta["size"], result.meta["e_tag"])
+            case Write():
+                return self.objects.put(request.key, request.data, mode=_mode(request))["e_tag"]
+            case Head():
+                return self.objects.head(request.key)
+            case List():
+                return [meta for page in self.objects.list(request.prefix or None, offset=request.offset) for meta in page]
+            case Delete():
+                return self.objects.delete(list(request.keys))
+            case CacheGet():
+                return self._cache.get_many(request.keys) if self._cache is not None else {}
+            case CacheSet():
+                return self._cache.set_many(request.items) if self._cache is not None else None
+            case Sleep():
+                return self._sleep(request.seconds)
+
+    def close(self) -> None:
+        """Let the threads go; a later batch starts new ones."""
+        with self._guard:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+
+
+class AsyncRunner:
+    """Runs effects over an asynchronous object store; arguments as for `Runner`."""
+
+    def __init__(
+        self,
+        objects: AsyncObjectStore,
+        *,
+        cache: AsyncIndexCache | None = None,
+        concurrency: int = 64,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.objects = objects
+        self._cache = cache
+        self._concurrency = concurrency
+        self._sleep = sleep
+
+    async def run(self, effects: Effects[T]) -> T:
+        """Run effects to their end and return the result."""
+        try:
+            requests = next(effects)
+            while True:
+                requests = effects.send(await self.perform(requests))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def perform(self, requests: list[Request]) -> list[Any]:
+        """Perform one batch."""
+        if len(requests) < 2:
+            return [await self._reply(request) for request in requests]
+        limit = asyncio.Semaphore(self._concurrency)
+
+        async def limited(request: Request) -> Any:
+            async with limit:
+                return await self._reply(request)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(limited(request)) for request in requests]
+        return [task.result() for task in tasks]
+
+    async def _reply(self, request: Request) -> Any:
+        try:
+            return await self._answer(request)
+        except Exception as error:  # As in `Runner`.
+            return _failure(error, request)
+
+    async def _answer(self, request: Request) -> Any:
+        match request:
+            case Read() | ReadTail() | ReadAll():
+                result = await self.objects.get_async(request.key, options=_options(request))
+                return Data(bytes(await result.buffer_async()), result.meta["size"], result.meta["e_tag"])
+            case Write():
+                return (await self.objects.put_async(request.key, request.data, mode=_mode(request)))["e_tag"]
+            case Head():
+                return await self.objects.head_async(request.key)
+            case List():
+                pages = self.objects.list_async(request.prefix or None, offset=request.offset)
+                return [meta async for page in pages for meta in page]
+            case Delete():
+                return await self.objects.delete_async(list(request.keys))
+            case CacheGet():
+                return await self._cache.get_many_async(request.keys) if self._cache is not None else {}
+            case CacheSet():
+                return await self._cache.set_many_async(request.items) if self._cache is not None else None
+            case Sleep():
+                return await self._sleep(request.seconds)
+
+
+class LoopRunner:
+    """Runs effects in a thread of its own while their requests run in an event loop."""
+
+    def __init__(self, runner: AsyncRunner, loop: asyncio.AbstractEventLoop) -> None:
+        self._runner = runner
+        self._loop = loop
+
+    def run(self, effects: Effects[T]) -> T:
+        """Run effects to their end and return the result; not from the loop's own thread."""
+        return asyncio.run_coroutine_threadsafe(self._runner.run(effects), self._loop).result()

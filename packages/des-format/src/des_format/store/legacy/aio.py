@@ -1,0 +1,132 @@
+"""Stores of the published systems, asynchronously."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from ...entry import Entry
+from ...errors import InvalidInputError, UnsupportedOperationError
+from ...ports.objects import AsyncObjectStore
+from ...ports.opening import open_object_store
+from ..keys import check_day
+from ..listing import StoredEntry
+from ..running import AsyncRunner
+from .layouts import LegacyLayout
+from .opening import LegacyOptions
+from .pages import DayListing
+from .search import LegacyReads, Pinned, Uid
+from .view import AsyncView
+
+__all__ = ["AsyncEntryFile", "AsyncLegacyStore"]
+
+
+class AsyncEntryFile:
+    """A seekable, read-only file over one entry's payload; each `read` asks for what it needs.
+
+    Attributes:
+        entry: What the archive says about the entry.
+    """
+
+    def __init__(self, runner: AsyncRunner, pinned: Pinned) -> None:
+        self.entry = pinned.entry
+        self._runner = runner
+        self._pinned = pinned
+        self._position = 0
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a byte of the payload and return its position."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.entry.size}.get(whence)
+        if base is None or base + offset < 0:
+            raise InvalidInputError(f"position {offset} from {whence} is before the first byte, or from nowhere")
+        self._position = base + offset
+        return self._position
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, all that are left for -1; none at the end."""
+        end = self.entry.size if size < 0 else min(self._position + size, self.entry.size)
+        if end <= self._position:
+            return b""
+        data = await self._runner.run(self._pinned.read(self._position, end))
+        self._position += len(data)
+        return data
+
+
+class AsyncLegacyStore:
+    """Asynchronous twin of `LegacyStore`: the same operations, errors and requests.
+
+    Made by `AsyncLegacyStore.open(...)`. Any number of tasks of one event loop may share it.
+    """
+
+    def __init__(self, runner: AsyncRunner, reads: LegacyReads) -> None:
+        self._runner = runner
+        self._reads = reads
+
+    @classmethod
+    def open(
+        cls,
+        objects: str | os.PathLike[str] | AsyncObjectStore,
+        layout: LegacyLayout | str,
+        *,
+        concurrency: int = 64,
+        **options: Any,
+    ) -> AsyncLegacyStore:
+        """Open a store; nothing is read yet, so this is no coroutine. Arguments and errors as `LegacyStore.open`."""
+        chosen = LegacyOptions(layout, **options)
+        opened = _open(objects) if isinstance(objects, str | os.PathLike) else objects
+        reads = chosen.reads(opened)
+        view = AsyncView(opened, chosen.folder(), chosen.in_order(opened))
+        return cls(AsyncRunner(view, concurrency=concurrency), reads)
+
+    async def get(self, uid: Uid, created_at: datetime) -> bytes:
+        """Return an entry's payload."""
+        return (await self._runner.run(self._reads.get(uid, created_at))).payload
+
+    async def get_entry(self, uid: Uid, created_at: datetime) -> Entry:
+        """Return what the archive says about an entry, without its payload."""
+        return (await self._runner.run(self._reads.find(uid, created_at))).entry
+
+    async def get_many(self, requests: Iterable[tuple[Uid, datetime]]) -> dict[tuple[Uid, datetime], bytes]:
+        """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out."""
+        found = await self._runner.run(self._reads.get_many(requests))
+        return {request: located.payload for request, located in found.items()}
+
+    async def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> bytes:
+        """Return payload bytes `[start, end)`."""
+        return await self._runner.run(self._reads.read_range(uid, created_at, start, end))
+
+    async def open_entry(self, uid: Uid, created_at: datetime) -> AsyncEntryFile:
+        """Return a seekable, read-only file over an entry's payload, whose `read` is a coroutine."""
+        return AsyncEntryFile(self._runner, Pinned(await self._runner.run(self._reads.find(uid, created_at))))
+
+    async def exists(self, uid: Uid, created_at: datetime) -> bool:
+        """Whether `get` would find an entry; False for a deleted one."""
+        return await self._runner.run(self._reads.exists(uid, created_at))
+
+    async def list(self, day: str, shard: str | int | None = None, prefix: str = "") -> AsyncIterator[StoredEntry]:
+        """Yield the entries of a day that are not deleted, as `LegacyStore.list` does."""
+        listing = DayListing(self._reads, day, shard, prefix)
+        while page := await self._runner.run(listing.next_page()):
+            for entry in page:
+                yield entry
+
+    async def days(self) -> Sequence[str]:
+        """Return the days that have archives, as `YYYYMMDD`. This lists the whole store."""
+        return await self._runner.run(self._reads.listings.days())
+
+    async def shards(self, day: str) -> Sequence[str]:
+        """Return the shards of a day that have archives, in upper-case hex."""
+        return await self._runner.run(self._reads.listings.shards(check_day(day)))
+
+
+def _open(url: str | os.PathLike[str]) -> AsyncObjectStore:
+    opened = open_object_store(url)
+    if not hasattr(opened, "get_async"):
+        raise UnsupportedOperationError(f"{type(opened).__name__} is synchronous only; use LegacyStore")
+    return cast("AsyncObjectStore", opened)

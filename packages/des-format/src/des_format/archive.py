@@ -208,6 +208,26 @@ class Archive:
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found[name]
 
+    def may_hold(self, names: Iterable[str]) -> Steps[list[str]]:
+        """Which names the index has a candidate for; nearly always those of entries, one round of index blocks."""
+        slots = yield from self._lookup.locate(names)
+        return list(slots)
+
+    def get_at(self, offset: int, length: int, data: bytes) -> Steps[tuple[Entry, bytes]]:
+        """Read the entry whose record, at a place known from elsewhere, is `data`.
+
+        Raises:
+            CorruptArchiveError: The bytes are no record that begins there and is so long.
+        """
+        record = self._decode(Slot(offset, length), data)
+        if record.kind is Kind.DICTIONARY:
+            raise CorruptArchiveError(f"the record at offset {offset} is a dictionary, not an entry")
+        if record.dictionary:
+            yield from self.dictionary()
+        name = record.name.decode()
+        found = yield from self._finish({name: (record, data[record.length - record.stored_length :])})
+        return found[name]
+
     # -- heads and ranges -------------------------------------------------------------------
 
     def find(self, name: str) -> Steps[Entry | None]:

@@ -17,7 +17,7 @@ from .catalog import ArchiveStats
 from .core import ArchiveCore
 from .entry import Entry, Record
 from .entryio import open_entry
-from .errors import DesError
+from .errors import DesError, EntryNotFoundError
 from .layout import HEADER_SIZE, check_header
 from .localread import LocalIndex, scan_mapped
 from .names import encode_name
@@ -96,6 +96,18 @@ class DesReader:
 
     def _run(self, steps: Steps[T]) -> T:
         return drive(steps, self._source)
+
+    def finder(self) -> Callable[[str], bytes | None]:
+        """Return a function like `get_file` that returns None for a name that the archive does not hold."""
+        core, source = self._core, self._source
+
+        def find(name: str) -> bytes | None:
+            try:
+                return _get_over(core, source, name)
+            except EntryNotFoundError:
+                return None
+
+        return find if self._local is None else self._local.getter(find)
 
     # -- payloads ---------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from .bigfiles import BigFileSink, FolderBigFiles
 from .catalog import ArchiveStats, Catalog, Segment, tail_regions
 from .codecs import ZstdDictionary
 from .compression import TRAINING_BYTES, Compression, Compressor, Profile, train_dictionary
-from .entry import ENTRY_HEAD_SIZE, MAX_ENTRY_BYTES, Codec, Kind, encode_meta, encode_record
+from .entry import ENTRY_HEAD_SIZE, EXTERNAL_PAYLOAD_SIZE, MAX_ENTRY_BYTES, Codec, Kind, encode_meta, encode_record
 from .errors import DuplicateEntryError, EntryTooLargeError, InvalidInputError, WriterClosedError
 from .layout import FOOTER_SIZE, HEADER, Footer, decode_footer
 from .names import encode_name
@@ -215,6 +215,24 @@ class DesWriter:
         else:
             self._add_inline(name, encoded, encoded_meta, data)
 
+    def add_external(self, name: str, sha256: str, size: int, meta: Mapping[str, Any] | None = None) -> None:
+        """Add an entry whose payload lies beside the archive already, such as one of another archive in the folder.
+
+        Args:
+            name: As for `add_file`.
+            sha256: SHA-256 of the payload, in hex; the name of the big file.
+            size: Its size in bytes.
+            meta: As for `add_file`.
+
+        Raises:
+            As `add_file`. Whether the big file exists is not checked.
+        """
+        encoded, encoded_meta = self._accept(name, meta)
+        digest = bytes.fromhex(sha256)
+        if len(digest) != EXTERNAL_PAYLOAD_SIZE or size < 0:
+            raise InvalidInputError(f"entry {name!r}: SHA-256 {sha256!r} of {size} bytes is no big file")
+        self._append_external(encoded, encoded_meta, digest, size)
+
     def _accept(self, name: str, meta: Mapping[str, Any] | None) -> tuple[bytes, bytes]:
         if self._closed:
             raise WriterClosedError(f"entry {name!r} cannot be added: {self._closed}")
@@ -244,6 +262,9 @@ class DesWriter:
     def _add_external(self, encoded: bytes, meta: bytes, head: bytes, rest: BinaryIO | None) -> None:
         assert self._big_files is not None
         digest, size = self._big_files.put(head, rest)
+        self._append_external(encoded, meta, digest, size)
+
+    def _append_external(self, encoded: bytes, meta: bytes, digest: bytes, size: int) -> None:
         self._catalog.names[encoded] = None
         with self._poisoned_by_failure(f"adding entry {encoded.decode()!r} failed"):
             self._flush_pending()

@@ -28,8 +28,7 @@ __all__ = [
 
 DESCRIPTOR_KEY = "des-store.json"
 
-_DAY = re.compile(r"[0-9]{8}\Z")
-_SHARD = re.compile(r"[0-9A-F]{1,4}\Z")
+_DAY = re.compile(r"(\d{4})(-?)(\d{2})\2(\d{2})\Z", re.ASCII)
 _KEY = re.compile(
     r"(?P<day>[0-9]{8})/(?:_bigFiles/(?P<sha256>[0-9a-f]{64})"
     r"|(?P<shard>[0-9A-F]{1,4})(?:\.manifest|_(?P<id>[0-9a-z]{1,64})\.(?P<suffix>des|commits|tombstones)))\Z"
@@ -76,15 +75,14 @@ def check_day(day: str | date) -> str:
     if isinstance(day, datetime):
         raise InvalidInputError(f"a day is wanted, found the time {day.isoformat()}")
     if isinstance(day, date):
-        return day.strftime("%Y%m%d")
-    text = day.replace("-", "") if len(day) == 10 else day
+        return f"{day:%Y%m%d}".zfill(8)
+    match = _DAY.match(day)
     try:
-        if not _DAY.match(text):
-            raise ValueError("not eight digits")
-        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        if match is None:
+            raise ValueError("not of that form")
+        return f"{date(int(match[1]), int(match[3]), int(match[4])):%Y%m%d}".zfill(8)
     except ValueError as error:
         raise InvalidInputError(f"day {day!r}: {error}; YYYYMMDD or YYYY-MM-DD is expected") from error
-    return text
 
 
 def manifest_key(where: ShardKey) -> str:

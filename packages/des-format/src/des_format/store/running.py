@@ -52,8 +52,13 @@ def _mode(request: Write) -> PutMode:
     return "create" if request.expected is None else {"e_tag": request.expected}
 
 
+_BUGS = (AssertionError, AttributeError, MemoryError, NameError, TypeError)
+
+
 def _failure(error: Exception, request: Request) -> DesError | None:
     """The reply for a failed request; None stands for "not modified"."""
+    if isinstance(error, _BUGS):
+        raise error
     translated = translate(error, getattr(request, "key", ""))
     return None if isinstance(translated, NotModified) else translated
 
@@ -107,7 +112,7 @@ class Runner:
     def _reply(self, request: Request) -> Any:
         try:
             return self._answer(request)
-        except Exception as error:  # An object store raises what it likes; `translate` re-raises what is no failure of it.
+        except Exception as error:  # A foreign object store raises what it likes; `translate` knows it by name.
             return _failure(error, request)
 
     def _answer(self, request: Request) -> Any:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from ...entry import Entry
 from ...errors import InvalidInputError, UnsupportedOperationError
 from ...ports.objects import AsyncObjectStore
 from ...ports.opening import open_object_store
@@ -18,7 +17,8 @@ from ..running import AsyncRunner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
 from .pages import DayListing
-from .search import LegacyReads, Pinned, Uid
+from .pinned import Pinned
+from .search import LegacyReads, Request, Uid
 from .view import AsyncView
 
 __all__ = ["AsyncEntryFile", "AsyncLegacyStore"]
@@ -88,11 +88,11 @@ class AsyncLegacyStore:
         """Return an entry's payload."""
         return (await self._runner.run(self._reads.get(uid, created_at))).payload
 
-    async def get_entry(self, uid: Uid, created_at: datetime) -> Entry:
-        """Return what the archive says about an entry, without its payload."""
-        return (await self._runner.run(self._reads.find(uid, created_at))).entry
+    async def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
+        """Return where an entry is and what its archive says about it, without its payload."""
+        return await self._runner.run(self._reads.describe(uid, created_at))
 
-    async def get_many(self, requests: Iterable[tuple[Uid, datetime]]) -> dict[tuple[Uid, datetime], bytes]:
+    async def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out."""
         found = await self._runner.run(self._reads.get_many(requests))
         return {request: located.payload for request, located in found.items()}

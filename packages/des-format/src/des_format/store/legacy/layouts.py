@@ -81,10 +81,10 @@ class Layout(ABC):
 
     def _days(self, uid: str, created_at: datetime, utc_day: str) -> Iterator[str]:
         # Writers took the day in the offset that a timestamp came with, and so did their readers.
-        yield created_at.strftime("%Y%m%d")
+        yield _day(created_at)
         yield utc_day
         if self._zone is not None:
-            yield created_at.astimezone(self._zone).strftime("%Y%m%d")
+            yield _day(created_at.astimezone(self._zone))
 
     def shard_text(self, number: int) -> str:
         """A shard number as text, as everywhere outside of keys: upper-case hex, `ceil(n_bits / 4)` digits."""
@@ -199,6 +199,10 @@ def make_layout(layout: LegacyLayout | str, n_bits: int, zone: tzinfo | None) ->
     except ValueError as error:
         raise InvalidInputError(f"unknown layout {layout!r}; known: {', '.join(LegacyLayout)}") from error
     return (DesCoreLayout if chosen is LegacyLayout.DES_CORE else DatavisionLayout)(n_bits, zone)
+
+
+def _day(time: datetime) -> str:
+    return f"{time:%Y%m%d}".zfill(8)
 
 
 def _dated(day: str) -> str:

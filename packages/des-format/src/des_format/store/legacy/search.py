@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from ...core import ArchiveCore
-from ...entry import Codec, Entry
+from ...entry import Entry
 from ...errors import (
     CorruptArchiveError,
     DesError,
@@ -23,12 +23,13 @@ from ...errors import (
 from ...ranges import Steps
 from ..effects import Effects, together, value_of
 from ..keys import ShardKey
+from ..listing import StoredEntry
 from .archives import Archives, Opened, again
 from .deletions import Ledger, Sidecars
 from .layouts import Layout
 from .listings import EMPTY, Found, Listings, Shelf
 
-__all__ = ["BROKEN", "LegacyReads", "Located", "Pinned", "Request", "Uid"]
+__all__ = ["BROKEN", "LegacyReads", "Located", "Request", "Uid"]
 
 T = TypeVar("T")
 
@@ -96,6 +97,13 @@ class LegacyReads:
     def find(self, uid: Uid, created_at: datetime) -> Effects[Located]:
         """As `get`, without the payload."""
         return (yield from self._one(uid, created_at, _descriptions))
+
+    def describe(self, uid: Uid, created_at: datetime) -> Effects[StoredEntry]:
+        """As `find`, with the place of the entry in the store."""
+        located = yield from self.find(uid, created_at)
+        named = self.layout.parse(located.archive.key)
+        assert named is not None, "it was listed as an archive"
+        return StoredEntry(named.where.day, named.where.shard, located.archive.id, located.entry)
 
     def get_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Located]]:
         """Read many entries of any shards; those that are missing or deleted are left out."""
@@ -256,30 +264,3 @@ def _absent(wanted: Wanted, ledger: Ledger, broken: Sequence[DesError], shelves:
         return again(broken[0])
     where = ", ".join(map(str, shelves))
     return EntryNotFoundError(f"no entry {wanted.uid!r} in {where}")
-
-
-class Pinned:
-    """One entry that is read piece by piece, always of the versions that were found first.
-
-    Attributes:
-        entry: What the archive says about it.
-    """
-
-    def __init__(self, located: Located) -> None:
-        self.entry = located.entry
-        self._archive = located.archive
-        self._versions: dict[str, str | None] = {}
-        self._expanded: bytes | None = None
-
-    def read(self, start: int, end: int) -> Effects[bytes]:
-        """Return payload bytes `[start, end)`; a compressed payload is expanded once, and kept.
-
-        Raises:
-            ObjectChangedError: The archive, or the payload beside it, was replaced since.
-        """
-        core = self._archive.core
-        if self.entry.codec is Codec.NONE:
-            return (yield from self._archive.source.run(core.read_entry_range(self.entry, start, end), self._versions))
-        if self._expanded is None:
-            _entry, self._expanded = yield from self._archive.source.run(core.get(self.entry.name), self._versions)
-        return self._expanded[start:end]

@@ -9,7 +9,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from ...entry import Entry
 from ...entryio import open_entry
 from ...ports.objects import ObjectStore
 from ...ports.opening import open_object_store
@@ -19,7 +18,8 @@ from ..running import Runner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
 from .pages import DayListing
-from .search import LegacyReads, Pinned, Uid
+from .pinned import Pinned
+from .search import LegacyReads, Request, Uid
 from .view import View
 
 __all__ = ["LegacyStore"]
@@ -82,11 +82,11 @@ class LegacyStore:
         """
         return self._runner.run(self._reads.get(uid, created_at)).payload
 
-    def get_entry(self, uid: Uid, created_at: datetime) -> Entry:
-        """Return what the archive says about an entry, without its payload; errors as `get`."""
-        return self._runner.run(self._reads.find(uid, created_at)).entry
+    def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
+        """Return where an entry is and what its archive says about it, without its payload; errors as `get`."""
+        return self._runner.run(self._reads.describe(uid, created_at))
 
-    def get_many(self, requests: Iterable[tuple[Uid, datetime]]) -> dict[tuple[Uid, datetime], bytes]:
+    def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out; errors as `get`."""
         found = self._runner.run(self._reads.get_many(requests))
         return {request: located.payload for request, located in found.items()}

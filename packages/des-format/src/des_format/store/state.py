@@ -1,0 +1,83 @@
+"""What a shard holds after some of its commits: which archives are visible, what is deleted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .commits import ArchiveRow, Commit, Operation, Tombstone
+
+__all__ = ["NO_TIME", "ShardState", "fold"]
+
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class ShardState:
+    """The sum of a shard's commits up to one sequence.
+
+    Attributes:
+        sequence: That of the last commit; 0 for none.
+        at: The time of the last commit.
+        rows: Visible archives by id.
+        tombstones: The newest tombstone of each deleted uid.
+        condemned: Ids of archives that will never be committed, and since when.
+    """
+
+    sequence: int = 0
+    at: datetime = NO_TIME
+    rows: dict[str, ArchiveRow] = field(default_factory=dict)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    condemned: dict[str, datetime] = field(default_factory=dict)
+
+    def copy(self) -> ShardState:
+        """Return an independent copy."""
+        return ShardState(self.sequence, self.at, dict(self.rows), dict(self.tombstones), dict(self.condemned))
+
+    def apply(self, commit: Commit) -> None:
+        """Add one commit; a base replaces everything before it."""
+        if commit.operation is Operation.BASE:
+            self.rows, self.tombstones, self.condemned = {}, {}, {}
+        self.sequence, self.at = commit.sequence, commit.at
+        for archive_id in commit.removed:
+            self.rows.pop(archive_id, None)
+        for row in commit.added:
+            self.rows[row.id] = row
+        for tombstone in commit.tombstones:
+            self.tombstones[tombstone.uid] = tombstone
+        self.condemned.update(commit.condemned)
+
+    def newest_first(self) -> list[ArchiveRow]:
+        """The visible archives; an entry of an earlier one hides those of the same name in later ones."""
+        return sorted(self.rows.values(), key=lambda row: (row.order, row.added, row.id), reverse=True)
+
+    def hides(self, uid: str, row: ArchiveRow) -> bool:
+        """Whether an entry of that name in that archive is deleted."""
+        tombstone = self.tombstones.get(uid)
+        return tombstone is not None and row.order < tombstone.sequence
+
+    def base(self) -> Commit:
+        """The state as the pseudo-commit that later states can start from."""
+        return Commit(
+            self.sequence,
+            self.at,
+            "",
+            Operation.BASE,
+            added=tuple(sorted(self.rows.values(), key=lambda row: row.order)),
+            tombstones=tuple(self.tombstones.values()),
+            condemned=tuple(self.condemned.items()),
+        )
+
+
+def fold(commits: Iterable[Commit]) -> ShardState:
+    """Return the state after commits in order."""
+    state = ShardState()
+    for commit in commits:
+        state.apply(commit)
+    return state
+
+
+def known_ids(commits: Sequence[Commit]) -> dict[str, ArchiveRow]:
+    """Every archive that some commits ever added, removed since or not."""
+    return {row.id: row for commit in commits for row in commit.added}

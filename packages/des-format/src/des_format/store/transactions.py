@@ -1,0 +1,184 @@
+"""Commit a change to a shard: read the manifest, apply, compare and swap, and look before believing in a loss.
+
+Source: docs/store-format.md, section "Commit protocol", whose numbered failure sequences this implements.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ..errors import ConflictError, DesError, UnavailableError
+from .commits import Commit
+from .effects import Effects, Sleep, Write, ask
+from .ids import new_id
+from .keys import ShardKey, manifest_key, segment_key
+from .manifest import Manifest, SegmentRef, encode_segment, merge_commits, segments_to_merge
+from .shards import Shard, Shards
+from .state import ShardState
+
+__all__ = ["Clock", "Committed", "CommitPolicy", "Transactions"]
+
+Change = Callable[[Shard], "Commit | None"]
+"""Takes the shard as it is, returns the commit to make (its numbers are filled in), or None when there is nothing to do."""
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPolicy:
+    """How long to try.
+
+    Attributes:
+        timeout_seconds: Give up after this time, with an error that may be retried.
+        backoff_seconds: The first wait after a conflict is up to this long; later ones double.
+        max_backoff_seconds: No wait is longer.
+    """
+
+    timeout_seconds: float = 60.0
+    backoff_seconds: float = 0.002
+    max_backoff_seconds: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How a commit ended.
+
+    Attributes:
+        commit: What was committed, or None when there was nothing to do.
+        shard: The shard afterwards.
+        retries: How often someone else was faster.
+    """
+
+    commit: Commit | None
+    shard: Shard
+    retries: int
+
+
+class Transactions:
+    """Commits to the shards of one store.
+
+    Args:
+        shards: Reads them.
+        clock: Gives the time of a commit.
+        policy: How long to try.
+    """
+
+    def __init__(
+        self, shards: Shards, *, clock: Clock = lambda: datetime.now(UTC), policy: CommitPolicy | None = None
+    ) -> None:
+        self._shards = shards
+        self._clock = clock
+        self._policy = policy or CommitPolicy()
+        self._random = random.Random()
+
+    def commit(
+        self, where: ShardKey, change: Change, held: Shard | None = None, commit_id: str | None = None
+    ) -> Effects[Committed]:
+        """Commit a change; a conflict with someone else's commit is resolved by applying it anew.
+
+        Args:
+            where: The shard.
+            change: Decides, for the shard as it is, what to commit; called again after each conflict.
+            held: The shard as last seen, to save a read; a stale one costs nothing but that.
+            commit_id: The commit's id; a new one by default.
+
+        Raises:
+            ConflictError: Others were faster for as long as `timeout_seconds`; nothing was committed.
+            UnavailableError: The storage failed for that long; whether the commit took effect is not known.
+            DesError: What `change` raises; nothing was committed.
+        """
+        gives_up_at = time.monotonic() + self._policy.timeout_seconds
+        commit_id = commit_id or new_id(self._clock())
+        shard = held if held is not None else (yield from self._shards.load(where))
+        retries = 0
+        while True:
+            draft = change(shard)
+            if draft is None:
+                return Committed(None, shard, retries)
+            at = max(self._clock().astimezone(UTC), shard.state.at)
+            commit = replace(draft, id=commit_id).numbered(shard.state.sequence + 1, at)
+            try:
+                return Committed(commit, (yield from self._swap(shard, commit)), retries)
+            except (ConflictError, UnavailableError) as error:
+                failure: DesError = error
+            # Whose commit it was that won, or whether a lost reply was a success, only the manifest tells.
+            while True:
+                try:
+                    shard = yield from self._shards.load(where)
+                    if (yield from self._landed(shard, commit)):
+                        return Committed(commit, shard, retries)
+                    break
+                except UnavailableError as error:
+                    failure = error
+                    yield from self._wait(retries, gives_up_at, where, failure)
+                    retries += 1
+            yield from self._wait(retries, gives_up_at, where, failure)
+            retries += 1
+
+    def _wait(self, retries: int, gives_up_at: float, where: ShardKey, failure: DesError) -> Effects[None]:
+        if time.monotonic() >= gives_up_at:
+            if isinstance(failure, UnavailableError):
+                raise UnavailableError(f"shard {where} could not be committed to in time: {failure}") from failure
+            raise ConflictError(f"shard {where}: others committed faster, {retries} times in a row; try again") from failure
+        policy = self._policy
+        longest = min(policy.max_backoff_seconds, policy.backoff_seconds * 2 ** min(retries, 20))
+        yield from ask(Sleep(self._random.uniform(0, longest)))
+
+    def _landed(self, shard: Shard, commit: Commit) -> Effects[bool]:
+        """Whether a commit took effect: the commit of its number has its id."""
+        manifest = shard.manifest
+        if manifest.sequence < commit.sequence:
+            return False
+        found = {known.sequence: known.id for known in manifest.tail}
+        if commit.sequence not in found:
+            refs = [ref for ref in manifest.segments if ref.first <= commit.sequence <= ref.last]
+            commits = yield from self._shards.segments(manifest.where, refs)
+            found = {known.sequence: known.id for known in commits if known.id}
+        if commit.sequence not in found and manifest.horizon >= commit.sequence:
+            raise UnavailableError(
+                f"shard {manifest.where}: whether commit {commit.sequence} took effect is not known any more,"
+                " because its history was dropped meanwhile; look before trying again"
+            )
+        return found.get(commit.sequence) == commit.id
+
+    def _swap(self, shard: Shard, commit: Commit) -> Effects[Shard]:
+        """Write the manifest with one more commit, if nobody else wrote it since it was read."""
+        state = shard.state.copy()
+        state.apply(commit)
+        manifest = shard.manifest.with_commit(commit)
+        if manifest.is_full:
+            manifest = yield from self._seal(manifest, state)
+        return (yield from self.swap_manifest(shard, manifest, state))
+
+    def swap_manifest(self, shard: Shard, manifest: Manifest, state: ShardState) -> Effects[Shard]:
+        """Replace the manifest that was read by another one.
+
+        Raises:
+            ObjectExistsError, ObjectChangedError: Someone else wrote it meanwhile.
+            UnavailableError: Whether it was replaced is not known.
+        """
+        data = manifest.encode()
+        e_tag = yield from ask(Write(manifest_key(manifest.where), data, shard.e_tag))
+        return Shard(manifest, state, e_tag, len(data) + sum(ref.size for ref in manifest.needed_segments()))
+
+    def _seal(self, manifest: Manifest, state: ShardState) -> Effects[Manifest]:
+        """Move the manifest's commits to a segment, merged with others when there are enough."""
+        refs = list(manifest.segments)
+        refs.append((yield from self.write_segment(manifest.where, manifest.own_commits())))
+        while count := segments_to_merge(refs):
+            parts = []
+            for ref in refs[-count:]:
+                parts.append((yield from self._shards.segments(manifest.where, [ref])))
+            merged = merge_commits(parts)
+            refs[-count:] = [(yield from self.write_segment(manifest.where, merged, level=refs[-1].level + 1))]
+        return manifest.sealed(refs, state)
+
+    def write_segment(self, where: ShardKey, commits: list[Commit], level: int = 0) -> Effects[SegmentRef]:
+        """Write a segment, always under a new id: one that an earlier attempt left may be on its way to deletion."""
+        ref, data = encode_segment(new_id(self._clock()), commits, level=level)
+        yield from ask(Write(segment_key(where, ref.id), data))
+        self._shards.keep(ref, commits)
+        return ref

@@ -127,7 +127,7 @@ class Container:
         entry_count: Entries in the archive.
         size_bytes: Size of the object.
         digest: Digest of the object's content.
-        token: Fencing token of the lease it was published under.
+        token: Fencing token of the lease it was published under; 0 when there was none, and nothing to check.
     """
 
     store: str
@@ -154,7 +154,7 @@ class Containers(Protocol):
         Raises:
             ConflictError: Another archive is recorded under this identity.
             LeaseLostError: The lease ran out or is not held any more, or `container.token` is smaller than one
-                recorded for the same store, day and shard.
+                recorded for the same store, day and shard. What was recorded before, just so, needs no lease.
         """
         ...
 

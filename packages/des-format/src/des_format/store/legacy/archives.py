@@ -159,9 +159,6 @@ class Archives:
         self._big_files_folder = big_files_folder
         self._opened: Recent[str, Opened | tuple[Found, DesError]] = Recent(max_count)
 
-    def __len__(self) -> int:
-        return len(self._opened)
-
     def open(self, found: Found) -> Effects[Opened]:
         """Open an archive, unless it is open.
 

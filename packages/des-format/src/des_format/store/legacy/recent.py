@@ -46,6 +46,3 @@ class Recent(Generic[K, V]):
         with self._guard:
             for key in [key for key in self._values if is_meant(key)]:
                 del self._values[key]
-
-    def __len__(self) -> int:
-        return len(self._values)

@@ -90,7 +90,7 @@ class LocalObjectStore(ThreadedObjectStore):
                 yield chunk
 
     def put(self, path: str, file: Content, *, mode: PutMode | None = None) -> PutResult:
-        mode = mode or "overwrite"
+        mode = "overwrite" if mode is None else mode
         wanted = expected_tag(path, mode)
         with _writing(path):
             target = self._folders.make_way(path)

@@ -47,7 +47,7 @@ class MemoryObjectStore(ThreadedObjectStore):
 
     def put(self, path: str, file: Content, *, mode: PutMode | None = None) -> PutResult:
         split_key(path)
-        mode = mode or "overwrite"
+        mode = "overwrite" if mode is None else mode
         self._check(path, mode)
         data = b"".join(pieces(file))
         with self._lock:

@@ -105,7 +105,8 @@ def test_an_index_with_anything_odd_proves_nothing(
     open_store: Any, recording: Any, archive: bytes, build_sidecar: Any
 ) -> None:
     value = json.loads(build_sidecar([("7", TEN)], index=[("7", ELEVEN)], size=len(archive)))
-    for index in (None, [], {**value["index"], "x": None}, {**value["index"], "x": {"uid": 3}}):
+    odd: list[Any] = [None, [], {**value["index"], "x": None}, {**value["index"], "x": {"uid": 3}}]
+    for index in odd:
         content = json.dumps({**value, "index": index}).encode()
         with pytest.raises(EntryDeletedError):
             open_store(recording({ARCHIVE: archive, SIDECAR: content})).get("7", AT_ELEVEN)

@@ -314,7 +314,8 @@ def test_an_entry_reads_as_a_file(open_store: Any, recording: Any, build_des_cor
 @pytest.mark.parametrize("name", ["v2_zstd", "v2_lz4"])
 async def test_a_compressed_entry_reads_as_a_file(name: str, recording: Any, vectors: Path) -> None:
     objects = recording({"20251125_0_0000.des": (vectors / "des_core" / f"{name}.des").read_bytes()})
-    sync, twin = (kind.open(objects, "des-core", n_bits=0) for kind in (LegacyStore, AsyncLegacyStore))
+    sync = LegacyStore.open(objects, "des-core", n_bits=0)
+    twin = AsyncLegacyStore.open(objects, "des-core", n_bits=0)
     for uid in [entry.entry.name for entry in sync.list("20251125")]:
         payload = sync.get(uid, NOON)
         assert sync.open_entry(uid, NOON).read() == payload

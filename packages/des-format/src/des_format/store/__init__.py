@@ -2,8 +2,11 @@
 
 from .aio import AsyncDesStore, AsyncSnapshot
 from .building import ArchiveOptions, NewEntry
+from .collection import Garbage, GarbageReport
 from .commits import ArchiveRow, Commit, Operation, Tombstone
+from .compaction import Compaction
 from .descriptor import Descriptor
+from .expiry import Expiry
 from .keys import ShardKey
 from .listing import StoredEntry
 from .locators import Locator
@@ -19,8 +22,12 @@ __all__ = [
     "AsyncSnapshot",
     "Commit",
     "CommitPolicy",
-    "Descriptor",
+    "Compaction",
     "DesStore",
+    "Descriptor",
+    "Expiry",
+    "Garbage",
+    "GarbageReport",
     "Locator",
     "NewEntry",
     "Operation",

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -18,13 +18,18 @@ from ..ports.objects import AsyncObjectStore
 from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
 from .building import NewEntry
+from .collection import GarbageReport
 from .commits import Commit, Operation
+from .compaction import Compaction
 from .descriptor import Descriptor, create_descriptor, read_descriptor
 from .effects import Effects
 from .engine import Engine, check_agreement
+from .expiry import Expiry
+from .grouping import AsyncGroupWriter, GroupLimits
 from .ids import new_id
 from .listing import StoredEntry
 from .locators import Locator, decode
+from .maintenance import Maintenance
 from .options import StoreOptions
 from .probing import check_conditional_writes
 from .reads import Reads, Request, Uid
@@ -72,6 +77,14 @@ class _AsyncStoreReads:
         """Return payload bytes `[start, end)`, as `DesReader.read_range` does."""
         return await self._run(self._reads.read_range(uid, created_at, start, end))
 
+    async def days(self) -> list[str]:
+        """Return the days that have shards; lists the store's objects."""
+        return sorted({where.day for where in await self._run(self._engine.all_shards())})
+
+    async def shards(self, day: str) -> list[str]:
+        """Return the shards of a day, in hex; lists the store's objects of that day."""
+        return [where.shard for where in await self._run(self._engine.all_shards(day))]
+
     async def list(self, day: str, shard: str | int | None = None, prefix: str = "") -> AsyncIterator[StoredEntry]:
         """Yield the entries of a day, shard by shard, in name order within each."""
         engine = self._engine
@@ -81,14 +94,6 @@ class _AsyncStoreReads:
             while (entries := await self._run(listing.step())) is not None:
                 for entry in entries:
                     yield entry
-
-    async def days(self) -> list[str]:
-        """Return the days that have shards; lists the store's objects."""
-        return sorted({where.day for where in await self._run(self._engine.all_shards())})
-
-    async def shards(self, day: str) -> list[str]:
-        """Return the shards of a day, in hex; lists the store's objects of that day."""
-        return [where.shard for where in await self._run(self._engine.all_shards(day))]
 
 
 class AsyncSnapshot(_AsyncStoreReads):
@@ -103,7 +108,13 @@ class AsyncDesStore(_AsyncStoreReads):
     """
 
     def __init__(
-        self, descriptor: Descriptor, objects: AsyncObjectStore, options: StoreOptions, runner: AsyncRunner, *, cached: bool
+        self,
+        descriptor: Descriptor,
+        objects: AsyncObjectStore,
+        options: StoreOptions,
+        runner: AsyncRunner,
+        *,
+        cached: bool,
     ) -> None:
         engine = Engine(descriptor, options, cached=cached)
         super().__init__(engine, runner, engine.reads)
@@ -180,7 +191,9 @@ class AsyncDesStore(_AsyncStoreReads):
         """A runner for a worker thread, whose requests run in this loop."""
         return LoopRunner(self._runner, asyncio.get_running_loop())
 
-    async def put(self, uid: Uid, created_at: datetime, data: bytes | bytearray | memoryview, meta: Any = None) -> Receipt:
+    async def put(
+        self, uid: Uid, created_at: datetime, data: bytes | bytearray | memoryview, meta: Any = None
+    ) -> Receipt:
         """Add one entry: one archive and one commit, durable and visible when this returns."""
         return (await self.put_many([NewEntry(uid, created_at, data, meta)]))[0]
 
@@ -194,11 +207,18 @@ class AsyncDesStore(_AsyncStoreReads):
     async def put_archive(
         self, path: str | os.PathLike[str], day: str, shard: str | int, archive_id: str | None = None
     ) -> Receipt:
-        """Add a finished archive file, and the big files beside it; arguments and errors as for `DesStore.put_archive`."""
+        """Add a finished archive file, and the big files beside it; arguments and errors as for `DesStore`."""
         where = self._engine.shard_key(day, shard)
         archive = await asyncio.to_thread(self._engine.load_archive, self._in_thread(), Path(path), where, archive_id)
         writes = self._engine.writes
         return await self._run(writes.add(archive) if archive_id is None else writes.add_once(archive))
+
+    def group_writer(
+        self, *, max_delay_seconds: float = 0.01, max_entries: int = 10_000, max_bytes: int = 64 * 2**20
+    ) -> AsyncGroupWriter:
+        """Return a writer that puts the entries of many tasks into common archives; as `DesStore.group_writer`."""
+        limits = GroupLimits(max_delay_seconds, max_entries, max_bytes)
+        return AsyncGroupWriter(self._engine, self._runner, limits)
 
     async def delete(
         self, uid: Uid, created_at: datetime, *, reason: str, by: str, ticket: str | None = None
@@ -214,6 +234,25 @@ class AsyncDesStore(_AsyncStoreReads):
         if not wanted:
             raise InvalidInputError("no entries to delete")
         return await self._run(self._engine.delete(wanted, reason, by, ticket))
+
+    # -- maintenance ------------------------------------------------------------------------
+
+    def _maintenance(self) -> Maintenance:
+        return Maintenance(self._engine, self._in_thread())
+
+    async def compact(self, day: str | None = None, shard: str | int | None = None, **options: Any) -> list[Compaction]:
+        """Merge small archives in a worker thread; arguments as for `DesStore.compact`."""
+        return await asyncio.to_thread(self._maintenance().compact, day, shard, **options)
+
+    async def expire(
+        self, older_than: timedelta, day: str | None = None, shard: str | int | None = None, *, dry_run: bool = False
+    ) -> list[Expiry]:
+        """Drop history; as `DesStore.expire`."""
+        return await asyncio.to_thread(self._maintenance().expire, older_than, day, shard, dry_run=dry_run)
+
+    async def gc(self, **options: Any) -> GarbageReport:
+        """Delete garbage; arguments as for `DesStore.gc`."""
+        return await asyncio.to_thread(self._maintenance().gc, **options)
 
     async def __aenter__(self) -> Self:
         return self

@@ -98,7 +98,9 @@ class StoredArchive:
         if self._e_tag is None:
             self._e_tag = data.e_tag
         elif data.e_tag != self._e_tag:
-            raise ObjectChangedError(f"archive {self.key} was replaced: found version {data.e_tag}, expected {self._e_tag}")
+            raise ObjectChangedError(
+                f"archive {self.key} was replaced: found version {data.e_tag}, expected {self._e_tag}"
+            )
         return data.data
 
     # -- index cache ------------------------------------------------------------------------

@@ -33,9 +33,7 @@ class Runs(Protocol):
     def run(self, effects: Effects[T], /) -> T: ...
 
 
-def put_big_file(
-    day: str, sha256: str, source: bytes | Path, size: int, now: Callable[[], datetime]
-) -> Effects[None]:
+def put_big_file(day: str, sha256: str, source: bytes | Path, size: int, now: Callable[[], datetime]) -> Effects[None]:
     """Store a big file, unless it is there and young.
 
     Raises:

@@ -35,13 +35,14 @@ class Operation(StrEnum):
     EXPIRE = "expire"
     CONDEMN = "condemn"
     REBUILD = "rebuild"
-    BASE = "base"  # Not a commit of anyone's: the sum of all commits up to its sequence.
+    BASE = "base"
+    """Not a commit of anyone's: the sum of all commits up to its sequence."""
 
 
 # The fields of a footer that differ between archives of one version; the rest follows from them.
 _GEOMETRY = (
-    "archive_size data_start data_length meta_start meta_length directory_length index_start index_block_count hash_seed"
-    " entry_count raw_bytes stored_bytes external_count external_bytes dictionary_start dictionary_length"
+    "archive_size data_start data_length meta_start meta_length directory_length index_start index_block_count"
+    " hash_seed entry_count raw_bytes stored_bytes external_count external_bytes dictionary_start dictionary_length"
     " previous_footer directory_checksum index_checksum"
 ).split()
 
@@ -96,12 +97,19 @@ class ArchiveRow:
         """
         geometry = value["geometry"]
         if len(geometry) != len(_GEOMETRY):
-            raise CorruptArchiveError(f"archive {value['id']}: {len(geometry)} numbers of geometry, {len(_GEOMETRY)} expected")
-        footer = Footer(*geometry, content_digest=bytes.fromhex(value["digest"]))
+            raise CorruptArchiveError(
+                f"archive {value['id']}: {len(geometry)} numbers of geometry, {len(_GEOMETRY)} expected"
+            )
+        footer = Footer(**dict(zip(_GEOMETRY, geometry, strict=True)), content_digest=bytes.fromhex(value["digest"]))
         # Rules are checked in one place: where footers are read.
         decode_footer(encode_footer(footer)[-FOOTER_SIZE:], archive_size=footer.archive_size)
         return cls(
-            value["id"], footer, value["added"], value["order"], value.get("purged", 0), tuple(value.get("big_files", ()))
+            value["id"],
+            footer,
+            value["added"],
+            value["order"],
+            value.get("purged", 0),
+            tuple(value.get("big_files", ())),
         )
 
 
@@ -116,6 +124,7 @@ class Tombstone:
         reason: Why.
         by: Who asked for it.
         ticket: Reference of the request, or None.
+        record: Id of the object beside the manifest that repeats the deletion; empty for none.
     """
 
     uid: str
@@ -124,6 +133,7 @@ class Tombstone:
     reason: str
     by: str
     ticket: str | None = None
+    record: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the tombstone as the manifest holds it."""
@@ -134,13 +144,23 @@ class Tombstone:
             "reason": self.reason,
             "by": self.by,
         }
-        return value if self.ticket is None else {**value, "ticket": self.ticket}
+        if self.ticket is not None:
+            value["ticket"] = self.ticket
+        if self.record:
+            value["record"] = self.record
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read a tombstone."""
         return cls(
-            value["uid"], value["sequence"], parse_time(value["at"]), value["reason"], value["by"], value.get("ticket")
+            value["uid"],
+            value["sequence"],
+            parse_time(value["at"]),
+            value["reason"],
+            value["by"],
+            value.get("ticket"),
+            value.get("record", ""),
         )
 
 
@@ -156,7 +176,9 @@ class Commit:
         added: Archives that it made visible.
         removed: Ids of archives that it made invisible.
         tombstones: Deletions.
-        condemned: Ids of archives that are garbage, and will never be committed, with the time they were condemned.
+        condemned: Ids of archives that were never committed and never will be, with the time they were condemned.
+        released: Ids of archives that no history refers to any more; garbage, to be deleted.
+        absolved: Ids of released archives that were deleted.
     """
 
     sequence: int
@@ -167,6 +189,14 @@ class Commit:
     removed: tuple[str, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
     condemned: tuple[tuple[str, datetime], ...] = ()
+    released: tuple[str, ...] = ()
+    absolved: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """How much it takes in a manifest, in archive rows or so."""
+        ids = len(self.removed) + len(self.condemned) + len(self.released) + len(self.absolved)
+        return 1 + len(self.added) + len(self.tombstones) + ids // 8
 
     def to_json(self) -> dict[str, Any]:
         """Return the commit as the manifest holds it."""
@@ -184,6 +214,10 @@ class Commit:
             value["tombstones"] = [tombstone.to_json() for tombstone in self.tombstones]
         if self.condemned:
             value["condemned"] = [[archive_id, format_time(at)] for archive_id, at in self.condemned]
+        if self.released:
+            value["released"] = list(self.released)
+        if self.absolved:
+            value["absolved"] = list(self.absolved)
         return value
 
     @classmethod
@@ -198,6 +232,8 @@ class Commit:
             tuple(value.get("removed", ())),
             tuple(Tombstone.from_json(tombstone) for tombstone in value.get("tombstones", ())),
             tuple((archive_id, parse_time(at)) for archive_id, at in value.get("condemned", ())),
+            tuple(value.get("released", ())),
+            tuple(value.get("absolved", ())),
         )
 
     def numbered(self, sequence: int, at: datetime) -> Self:

@@ -10,8 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import CorruptArchiveError, InvalidInputError, ObjectNotFoundError, StoreExistsError, StoreNotFoundError
-from ..errors import ConflictError, UnavailableError, UnsupportedFormatError
+from ..errors import (
+    ConflictError,
+    CorruptArchiveError,
+    InvalidInputError,
+    ObjectNotFoundError,
+    StoreExistsError,
+    StoreNotFoundError,
+    UnavailableError,
+    UnsupportedFormatError,
+)
 from ..routing import MAX_BITS, RoutingScheme
 from .effects import Effects, ReadAll, Write, ask
 from .keys import DESCRIPTOR_KEY

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import ConfigurationError, DuplicateEntryError, InvalidInputError
-from .building import NewEntry, build_archive, inspect_archive
 from .bigfiles import Runs, StoreBigFiles
+from .building import NewEntry, build_archive, inspect_archive
 from .descriptor import Descriptor
 from .effects import Effects, List, ask, together, value_of
 from .ids import check_archive_id, new_id
@@ -96,7 +96,9 @@ class Engine:
                 raise DuplicateEntryError(f"uid {name!r} comes twice for {where}; one of a day can be added at a time")
             seen.add((where, name))
             by_shard.setdefault(where, []).append((position, name, entry))
-        return [(self._archive(runner, where, members), [at for at, _, _ in members]) for where, members in by_shard.items()]
+        return [
+            (self._archive(runner, where, members), [at for at, _, _ in members]) for where, members in by_shard.items()
+        ]
 
     def _archive(self, runner: Runs, where: ShardKey, members: Sequence[tuple[int, str, NewEntry]]) -> NewArchive:
         big_files = StoreBigFiles(runner, where.day, self.options.clock)

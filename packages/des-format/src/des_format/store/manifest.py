@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import zstandard
@@ -19,21 +20,26 @@ import zstandard
 from ..checksum import checksum64
 from ..errors import ChecksumMismatchError, CorruptArchiveError, DesError, UnsupportedFormatError
 from .checkedjson import decode_checked, encode_checked
-from .commits import Commit, Operation
+from .commits import Commit, Operation, format_time, parse_time
+from .ids import time_of
 from .keys import ShardKey
 from .state import ShardState
 
 __all__ = [
     "MERGED_SEGMENTS",
+    "TAIL_COMMITS",
     "Manifest",
     "SegmentRef",
     "decode_segment",
     "encode_segment",
+    "is_small",
+    "merge_commits",
     "segments_to_merge",
 ]
 
 FORMAT_VERSION = 1
 TAIL_COMMITS = 32
+TAIL_WEIGHT = 128
 BASE_ROWS = 64
 MERGED_SEGMENTS = 8
 _MAX_SEGMENT_BYTES = 2**30
@@ -75,6 +81,7 @@ class Manifest:
         where: Its day and shard.
         sequence: That of the last commit; 0 while there is none.
         horizon: History before this sequence was dropped; 0 when all of it is there.
+        created_at: When the first of its archives was begun; None while there is no commit.
         segments: Older commits, in order.
         base: The state that `tail` starts from, or None when it is in the segments.
         tail: The latest commits.
@@ -84,6 +91,7 @@ class Manifest:
     where: ShardKey
     sequence: int = 0
     horizon: int = 0
+    created_at: datetime | None = None
     segments: tuple[SegmentRef, ...] = ()
     base: Commit | None = None
     tail: tuple[Commit, ...] = field(default=())
@@ -103,17 +111,17 @@ class Manifest:
 
     def with_commit(self, commit: Commit) -> Manifest:
         """Return the manifest after one more commit."""
-        return replace(self, sequence=commit.sequence, tail=(*self.tail, commit))
+        created_at = self.created_at or min([commit.at, *filter(None, (time_of(row.id) for row in commit.added))])
+        return replace(self, sequence=commit.sequence, created_at=created_at, tail=(*self.tail, commit))
 
     @property
     def is_full(self) -> bool:
         """Whether its commits should move to a segment."""
-        return len(self.tail) > TAIL_COMMITS
+        return len(self.tail) > TAIL_COMMITS or sum(commit.weight for commit in self.tail) > TAIL_WEIGHT
 
     def sealed(self, segments: Sequence[SegmentRef], state: ShardState) -> Manifest:
         """Return the manifest with all its commits in `segments`; `state` is what they add up to."""
-        is_small = len(state.rows) + len(state.tombstones) + len(state.condemned) <= BASE_ROWS
-        return replace(self, segments=tuple(segments), base=state.base() if is_small else None, tail=())
+        return replace(self, segments=tuple(segments), base=state.base() if is_small(state) else None, tail=())
 
     def encode(self) -> bytes:
         """Return the object's bytes."""
@@ -125,6 +133,7 @@ class Manifest:
             "shard": self.where.shard,
             "sequence": self.sequence,
             "horizon": self.horizon,
+            "created_at": format_time(self.created_at) if self.created_at else None,
             "segments": [segment.to_json() for segment in self.segments],
             "base": self.base.to_json() if self.base else None,
             "commits": [commit.to_json() for commit in self.tail],
@@ -143,15 +152,20 @@ class Manifest:
         value = decode_checked(data, what)
         try:
             if value["format"] == "des-manifest" and value["version"] != FORMAT_VERSION:
-                raise UnsupportedFormatError(f"{what} has version {value['version']}, this des-format reads {FORMAT_VERSION}")
+                raise UnsupportedFormatError(
+                    f"{what} has version {value['version']}, this des-format reads {FORMAT_VERSION}"
+                )
             found = (value["store_id"], value["day"], value["shard"])
             if found != (store_id, where.day, where.shard):
-                raise CorruptArchiveError(f"{what} of store {store_id} is that of {found[1]}/{found[2]} of store {found[0]}")
+                raise CorruptArchiveError(
+                    f"{what} of store {store_id} is that of {found[1]}/{found[2]} of store {found[0]}"
+                )
             return cls(
                 store_id,
                 where,
                 value["sequence"],
                 value["horizon"],
+                parse_time(value["created_at"]) if value["created_at"] else None,
                 tuple(SegmentRef(**segment) for segment in value["segments"]),
                 Commit.from_json(value["base"]) if value["base"] else None,
                 tuple(Commit.from_json(commit) for commit in value["commits"]),
@@ -162,9 +176,12 @@ class Manifest:
             raise CorruptArchiveError(f"{what} breaks the format: {error!r}") from error
 
 
-def encode_segment(
-    segment_id: str, commits: Sequence[Commit], *, level: int = 0
-) -> tuple[SegmentRef, bytes]:
+def is_small(state: ShardState) -> bool:
+    """Whether a state may stay in the manifest, which every commit writes anew."""
+    return state.weight <= BASE_ROWS
+
+
+def encode_segment(segment_id: str, commits: Sequence[Commit], *, level: int = 0) -> tuple[SegmentRef, bytes]:
     """Return the reference and the bytes of a segment for commits in order, the first of which may be a base."""
     has_base = commits[0].operation is Operation.BASE
     text = json.dumps([commit.to_json() for commit in commits], separators=(",", ":"), ensure_ascii=False)

@@ -12,10 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any
 from zlib import crc32
 
-from ..errors import DesError, ObjectNotFoundError
+from ..errors import ObjectNotFoundError
 from ..opening import ReadOptions
 from ..ports.objects import Mappable
 from ..reader import DesReader
@@ -98,14 +97,17 @@ class MappedReads:
         def get(uid: str, created_at: datetime) -> bytes | None:
             if type(uid) is not str or created_at.tzinfo is not UTC or not uid:
                 return None
-            if not by_checksum:
-                index = int.from_bytes(sha256(uid.encode()).digest(), "big") >> shift
-            elif uid.isdigit():
-                if not uid.isascii():
-                    return None
-                index = int(uid[-16:]) & mask
-            else:
-                index = crc32(uid.encode()) & mask
+            try:
+                if not by_checksum:
+                    index = int.from_bytes(sha256(uid.encode()).digest(), "big") >> shift
+                elif uid.isdigit():
+                    if not uid.isascii():
+                        return None
+                    index = int(uid[-16:]) & mask
+                else:
+                    index = crc32(uid.encode()) & mask
+            except UnicodeEncodeError:
+                return None
             shard = shards.get(created_at.toordinal() << 16 | index)
             if shard is None or monotonic() >= shard.good_until:
                 shard = opened(created_at, index)
@@ -141,6 +143,10 @@ class MappedReads:
         with self._guard:
             self._shards[key] = shard
             self._let_go()
+        newest = self._present.held(where)
+        if newest is not None and newest.state is not state:
+            # Another thread committed meanwhile: `_drop` came before there was anything to drop.
+            self._shards.pop(key, None)
         return shard
 
     def _reader(self, where: ShardKey, archive_id: str) -> DesReader:

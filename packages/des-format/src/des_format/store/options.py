@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..opening import ReadOptions
@@ -33,7 +33,7 @@ class StoreOptions:
 
     manifest_ttl_seconds: float = 5.0
     manifest_cache_bytes: int = 64 * 2**20
-    reading: ReadOptions = ReadOptions()
-    writing: ArchiveOptions = ArchiveOptions()
-    commits: CommitPolicy = CommitPolicy()
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    writing: ArchiveOptions = field(default_factory=ArchiveOptions)
+    commits: CommitPolicy = field(default_factory=CommitPolicy)
     clock: Callable[[], datetime] = _now

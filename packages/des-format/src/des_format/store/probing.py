@@ -24,7 +24,9 @@ def check_conditional_writes() -> Effects[None]:
         yield from _expect_refusal(Write(key, b"2"), "to create an object that exists")
         found: Data = yield from ask(ReadAll(key))
         if found.data != b"1" or found.e_tag is None:
-            raise UnsupportedOperationError("this object store gives objects no version (ETag), so commits are not safe here")
+            raise UnsupportedOperationError(
+                "this object store gives objects no version (ETag), so commits are not safe here"
+            )
         yield from _replace(key, found.e_tag)
         yield from _expect_refusal(Write(key, b"4", found.e_tag), "to replace a version that was replaced before")
     finally:

@@ -162,9 +162,7 @@ class Reads:
             names.setdefault(where, []).append(name)
         results = yield from together([self._in_shard(where, wanted, read) for where, wanted in names.items()])
         found = dict(zip(names, (value_of(result) for result in results), strict=True))
-        return {
-            request: found[where][name] for request, (where, name) in places.items() if name in found[where]
-        }
+        return {request: found[where][name] for request, (where, name) in places.items() if name in found[where]}
 
     def _in_shard(self, where: ShardKey, names: Sequence[str], read: _Reading) -> Effects[dict[str, Found]]:
         """Find names in a shard; once more from a fresh manifest when an archive has gone meanwhile."""
@@ -174,7 +172,9 @@ class Reads:
         except ObjectNotFoundError as error:
             newer = yield from self.view.state(where, fresh=True)
             if newer.sequence == state.sequence:
-                raise CorruptArchiveError(f"shard {where}: an archive that its manifest names is missing: {error}") from error
+                raise CorruptArchiveError(
+                    f"shard {where}: an archive that its manifest names is missing: {error}"
+                ) from error
             return (yield from self._search(where, newer, names, read))
 
     def _search(
@@ -209,7 +209,9 @@ class Reads:
             by_archive: dict[int, tuple[StoredArchive, list[str]]] = {}
             for name, (newest, *_older) in holders.items():
                 by_archive.setdefault(id(newest), (newest, []))[1].append(name)
-            results = yield from together([self._read(archive, wanted, read) for archive, wanted in by_archive.values()])
+            results = yield from together(
+                [self._read(archive, wanted, read) for archive, wanted in by_archive.values()]
+            )
             for result in results:
                 found |= value_of(result)
             # A candidate that was none: its name's tag is that of another one.
@@ -246,7 +248,9 @@ class Reads:
             NotFoundError: Its archive was compacted since; make a new locator.
         """
         if locator.store_id != self.descriptor.store_id:
-            raise InvalidLocatorError(f"the locator is of store {locator.store_id}, this one is {self.descriptor.store_id}")
+            raise InvalidLocatorError(
+                f"the locator is of store {locator.store_id}, this one is {self.descriptor.store_id}"
+            )
         where = ShardKey(locator.day, locator.shard)
         state = yield from self.view.state(where)
         row = state.rows.get(locator.archive_id)
@@ -256,7 +260,9 @@ class Reads:
         if row is None:
             raise NotFoundError(f"archive {locator.archive_id} of {where} was replaced since; make a new locator")
         if locator.offset + locator.length > row.footer.meta_start:
-            raise InvalidLocatorError(f"the locator's record ends at {locator.offset + locator.length}, outside of its archive")
+            raise InvalidLocatorError(
+                f"the locator's record ends at {locator.offset + locator.length}, outside of its archive"
+            )
         archive = self.archives.get(where, row)
         (reply,) = yield [archive.read_record(locator.offset, locator.length)]
         data = archive.accept(value_of(reply))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -86,6 +87,7 @@ class Runner:
         self._concurrency = concurrency
         self._sleep = sleep
         self._threads: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
         self._guard = threading.Lock()
 
     def run(self, effects: Effects[T]) -> T:
@@ -104,6 +106,9 @@ class Runner:
         return list(self._pool().map(self._reply, requests))
 
     def _pool(self) -> ThreadPoolExecutor:
+        if self._process != os.getpid():
+            # A forked child has its parent's pool without the threads, and perhaps the lock in someone's hold.
+            self._guard, self._threads, self._process = threading.Lock(), None, os.getpid()
         with self._guard:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="des-store")
@@ -125,7 +130,9 @@ class Runner:
             case Head():
                 return self.objects.head(request.key)
             case List():
-                return [meta for page in self.objects.list(request.prefix or None, offset=request.offset) for meta in page]
+                return [
+                    meta for page in self.objects.list(request.prefix or None, offset=request.offset) for meta in page
+                ]
             case Delete():
                 return self.objects.delete(list(request.keys))
             case CacheGet():
@@ -137,6 +144,8 @@ class Runner:
 
     def close(self) -> None:
         """Let the threads go; a later batch starts new ones."""
+        if self._process != os.getpid():
+            return  # The threads are the parent's.
         with self._guard:
             threads, self._threads = self._threads, None
         if threads is not None:

@@ -163,7 +163,9 @@ def state_as_of(shard: Shard, commits: Sequence[Commit], point: AsOf) -> ShardSt
     """
     manifest = shard.manifest
     if point.sequence is not None and point.sequence > manifest.sequence:
-        raise InvalidInputError(f"shard {manifest.where} has {manifest.sequence} commits, sequence {point.sequence} is to come")
+        raise InvalidInputError(
+            f"shard {manifest.where} has {manifest.sequence} commits, sequence {point.sequence} is to come"
+        )
     included = [commit for commit in commits if point.includes(commit)]
     if manifest.horizon and (not included or included[-1].sequence < manifest.horizon):
         raise InvalidInputError(

@@ -23,6 +23,7 @@ class ShardState:
         rows: Visible archives by id.
         tombstones: The newest tombstone of each deleted uid.
         condemned: Ids of archives that will never be committed, and since when.
+        released: Ids of archives that no history refers to any more, and that were not deleted yet.
     """
 
     sequence: int = 0
@@ -30,15 +31,18 @@ class ShardState:
     rows: dict[str, ArchiveRow] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     condemned: dict[str, datetime] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
 
     def copy(self) -> ShardState:
         """Return an independent copy."""
-        return ShardState(self.sequence, self.at, dict(self.rows), dict(self.tombstones), dict(self.condemned))
+        return ShardState(
+            self.sequence, self.at, dict(self.rows), dict(self.tombstones), dict(self.condemned), set(self.released)
+        )
 
     def apply(self, commit: Commit) -> None:
         """Add one commit; a base replaces everything before it."""
         if commit.operation is Operation.BASE:
-            self.rows, self.tombstones, self.condemned = {}, {}, {}
+            self.rows, self.tombstones, self.condemned, self.released = {}, {}, {}, set()
         self.sequence, self.at = commit.sequence, commit.at
         for archive_id in commit.removed:
             self.rows.pop(archive_id, None)
@@ -47,6 +51,13 @@ class ShardState:
         for tombstone in commit.tombstones:
             self.tombstones[tombstone.uid] = tombstone
         self.condemned.update(commit.condemned)
+        self.released.update(commit.released)
+        self.released.difference_update(commit.absolved)
+
+    @property
+    def weight(self) -> int:
+        """How much it takes in a manifest, in archive rows or so."""
+        return len(self.rows) + len(self.tombstones) + (len(self.condemned) + len(self.released)) // 8
 
     def newest_first(self) -> list[ArchiveRow]:
         """The visible archives; an entry of an earlier one hides those of the same name in later ones."""
@@ -67,6 +78,7 @@ class ShardState:
             added=tuple(sorted(self.rows.values(), key=lambda row: row.order)),
             tombstones=tuple(self.tombstones.values()),
             condemned=tuple(self.condemned.items()),
+            released=tuple(sorted(self.released)),
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from ..compression import Compression, Profile
 from ..entryio import open_entry
 from ..errors import InvalidInputError
 from ..objects.local import LocalObjectStore, path_of
@@ -23,14 +24,17 @@ from .commits import Commit, Operation
 from .descriptor import Descriptor, create_descriptor, read_descriptor
 from .effects import Effects
 from .engine import Engine, check_agreement
+from .grouping import GroupLimits, GroupWriter
 from .ids import new_id
 from .listing import StoredEntry
 from .locators import Locator, decode
+from .maintenance import Maintenance
 from .mapped import MappedReads
 from .options import StoreOptions
 from .probing import check_conditional_writes
 from .reads import Reads, Request, Uid
 from .running import Runner
+from .shardwriter import ShardWriter
 from .snapshots import AsOf, load_history
 from .writes import Receipt
 
@@ -101,6 +105,14 @@ class _StoreReads:
             entry, lambda start, end: self._run(archive.run(archive.core.read_entry_range(entry, start, end)))
         )
 
+    def days(self) -> list[str]:
+        """Return the days that have shards; lists the store's objects."""
+        return sorted({where.day for where in self._run(self._engine.all_shards())})
+
+    def shards(self, day: str) -> list[str]:
+        """Return the shards of a day, in hex; lists the store's objects of that day."""
+        return [where.shard for where in self._run(self._engine.all_shards(day))]
+
     def list(self, day: str, shard: str | int | None = None, prefix: str = "") -> Iterator[StoredEntry]:
         """Yield the entries of a day, shard by shard, in name order within each.
 
@@ -116,20 +128,12 @@ class _StoreReads:
             while (entries := self._run(listing.step())) is not None:
                 yield from entries
 
-    def days(self) -> list[str]:
-        """Return the days that have shards; lists the store's objects."""
-        return sorted({where.day for where in self._run(self._engine.all_shards())})
-
-    def shards(self, day: str) -> list[str]:
-        """Return the shards of a day, in hex; lists the store's objects of that day."""
-        return [where.shard for where in self._run(self._engine.all_shards(day))]
-
 
 class Snapshot(_StoreReads):
     """A store as it was at some point: read-only, made by `DesStore.as_of`."""
 
 
-class DesStore(_StoreReads):
+class DesStore(Maintenance, _StoreReads):
     """A store of archives under one prefix of an object store, or in one folder.
 
     Made by `DesStore.init` or `DesStore.open`. May be shared by threads; any number of processes on
@@ -147,12 +151,17 @@ class DesStore(_StoreReads):
         map_files: bool = True,
     ) -> None:
         engine = Engine(descriptor, options, cached=cached)
-        super().__init__(engine, runner, engine.reads)
+        _StoreReads.__init__(self, engine, runner, engine.reads)
+        Maintenance.__init__(self, engine, runner)
         self._objects = objects
         self._mapped: MappedReads | None = None
         if map_files and isinstance(objects, Mappable):
             self._mapped = MappedReads(
-                objects, descriptor, engine.present, lambda where: self._run(engine.present.state(where)), options.reading
+                objects,
+                descriptor,
+                engine.present,
+                lambda where: self._run(engine.present.state(where)),
+                options.reading,
             )
 
     # -- opening ----------------------------------------------------------------------------
@@ -347,6 +356,46 @@ class DesStore(_StoreReads):
         archive = self._engine.load_archive(self._runner, Path(path), where, archive_id)
         writes = self._engine.writes
         return self._run(writes.add(archive) if archive_id is None else writes.add_once(archive))
+
+    def writer(
+        self,
+        day: str,
+        shard: str | int,
+        archive_id: str | None = None,
+        *,
+        compression: Compression | Profile | None = None,
+        big_file_threshold: int | None = None,
+    ) -> ShardWriter:
+        """Return a writer of one new archive of a shard; its `close` also commits.
+
+        Args:
+            day: The day that all its entries belong to, which is not checked.
+            shard: The shard that all its entries belong to; others are refused.
+            archive_id: As for `put_archive`.
+            compression: As for `DesWriter`; the store's option by default.
+            big_file_threshold: As for `DesWriter`; the store's option by default.
+        """
+        return ShardWriter(
+            self._engine,
+            self._runner,
+            self._objects,
+            self._engine.shard_key(day, shard),
+            archive_id,
+            compression=compression,
+            big_file_threshold=big_file_threshold,
+        )
+
+    def group_writer(
+        self, *, max_delay_seconds: float = 0.01, max_entries: int = 10_000, max_bytes: int = 64 * 2**20
+    ) -> GroupWriter:
+        """Return a writer that puts the entries of many threads into common archives, and acknowledges each.
+
+        Args:
+            max_delay_seconds: An entry that finds nothing to join waits so long for others; 0 for not at all.
+            max_entries: At most so many entries are committed at a time.
+            max_bytes: So many bytes of payloads are committed at a time, roughly, and wait at most.
+        """
+        return GroupWriter(self._engine, self._runner, GroupLimits(max_delay_seconds, max_entries, max_bytes))
 
     def delete(self, uid: Uid, created_at: datetime, *, reason: str, by: str, ticket: str | None = None) -> Receipt:
         """Delete an entry: it is hidden from now on, whatever time of its day is asked for.

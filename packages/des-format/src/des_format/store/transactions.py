@@ -20,10 +20,14 @@ from .manifest import Manifest, SegmentRef, encode_segment, merge_commits, segme
 from .shards import Shard, Shards
 from .state import ShardState
 
-__all__ = ["Clock", "Committed", "CommitPolicy", "Transactions"]
+__all__ = ["Clock", "CommitPolicy", "Committed", "Transactions"]
 
 Change = Callable[[Shard], "Commit | None"]
-"""Takes the shard as it is, returns the commit to make (its numbers are filled in), or None when there is nothing to do."""
+"""Takes the shard as it is, returns the commit to make (its numbers are filled in), or None for nothing to do."""
+
+Rewrite = Callable[[Shard, Commit], "Effects[tuple[Manifest, ShardState]]"]
+"""Takes the shard as it was read and the numbered commit, returns the whole manifest to replace it, and its state."""
+
 Clock = Callable[[], datetime]
 
 
@@ -75,7 +79,12 @@ class Transactions:
         self._random = random.Random()
 
     def commit(
-        self, where: ShardKey, change: Change, held: Shard | None = None, commit_id: str | None = None
+        self,
+        where: ShardKey,
+        change: Change,
+        held: Shard | None = None,
+        commit_id: str | None = None,
+        rewrite: Rewrite | None = None,
     ) -> Effects[Committed]:
         """Commit a change; a conflict with someone else's commit is resolved by applying it anew.
 
@@ -84,6 +93,7 @@ class Transactions:
             change: Decides, for the shard as it is, what to commit; called again after each conflict.
             held: The shard as last seen, to save a read; a stale one costs nothing but that.
             commit_id: The commit's id; a new one by default.
+            rewrite: Makes the new manifest, where that is not the old one with one more commit.
 
         Raises:
             ConflictError: Others were faster for as long as `timeout_seconds`; nothing was committed.
@@ -101,7 +111,7 @@ class Transactions:
             at = max(self._clock().astimezone(UTC), shard.state.at)
             commit = replace(draft, id=commit_id).numbered(shard.state.sequence + 1, at)
             try:
-                return Committed(commit, (yield from self._swap(shard, commit)), retries)
+                return Committed(commit, (yield from self._swap(shard, commit, rewrite)), retries)
             except (ConflictError, UnavailableError) as error:
                 failure: DesError = error
             # Whose commit it was that won, or whether a lost reply was a success, only the manifest tells.
@@ -122,7 +132,9 @@ class Transactions:
         if time.monotonic() >= gives_up_at:
             if isinstance(failure, UnavailableError):
                 raise UnavailableError(f"shard {where} could not be committed to in time: {failure}") from failure
-            raise ConflictError(f"shard {where}: others committed faster, {retries} times in a row; try again") from failure
+            raise ConflictError(
+                f"shard {where}: others committed faster, {retries} times in a row; try again"
+            ) from failure
         policy = self._policy
         longest = min(policy.max_backoff_seconds, policy.backoff_seconds * 2 ** min(retries, 20))
         yield from ask(Sleep(self._random.uniform(0, longest)))
@@ -144,8 +156,10 @@ class Transactions:
             )
         return found.get(commit.sequence) == commit.id
 
-    def _swap(self, shard: Shard, commit: Commit) -> Effects[Shard]:
+    def _swap(self, shard: Shard, commit: Commit, rewrite: Rewrite | None) -> Effects[Shard]:
         """Write the manifest with one more commit, if nobody else wrote it since it was read."""
+        if rewrite is not None:
+            return (yield from self.swap_manifest(shard, *(yield from rewrite(shard, commit))))
         state = shard.state.copy()
         state.apply(commit)
         manifest = shard.manifest.with_commit(commit)

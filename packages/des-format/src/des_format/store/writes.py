@@ -24,10 +24,11 @@ from ..errors import (
     UnavailableError,
 )
 from ..layout import FOOTER_SIZE, Footer, decode_footer
+from .bigfiles import GRACE
 from .checkedjson import encode_checked
 from .commits import ArchiveRow, Commit, Operation, Tombstone, format_time
 from .effects import Data, Effects, ReadTail, Sleep, Write, ask
-from .ids import new_id
+from .ids import new_id, time_of
 from .keys import ShardKey, archive_key, tombstones_key
 from .shards import Shard, Shards
 from .snapshots import Present, load_history
@@ -190,10 +191,18 @@ class Writes:
         raise UnavailableError(f"archive {key} could not be written: {failure}") from failure
 
     def _refuse_condemned(self, archive: NewArchive, shard: Shard) -> None:
-        if archive.id in shard.state.condemned:
+        if archive.id in shard.state.condemned or archive.id in shard.state.released:
             raise ArchiveCondemnedError(
-                f"archive {archive.id} of {archive.where} was given up as garbage on"
-                f" {format_time(shard.state.condemned[archive.id])}; write it again under another id"
+                f"archive {archive.id} of {archive.where} was given up as garbage; write it again under another id"
+            )
+
+    def _refuse_late(self, archive: NewArchive) -> None:
+        """Big files that were there when writing began may be garbage by now: see docs/store-format.md, "Garbage"."""
+        began_at = time_of(archive.id)
+        if archive.big_files and began_at is not None and self._clock() - began_at > GRACE / 2:
+            raise ConflictError(
+                f"archive {archive.id} of {archive.where} was begun at {format_time(began_at)}, more than"
+                f" {GRACE / 2} ago: its big files may have been collected; write it again"
             )
 
     def _commit_archive(self, archive: NewArchive, check: Callable[[Shard], None]) -> Effects[Receipt]:
@@ -202,6 +211,7 @@ class Writes:
                 return None
             check(shard)
             self._refuse_condemned(archive, shard)
+            self._refuse_late(archive)
             row = ArchiveRow(archive.id, archive.footer, 0, 0, big_files=archive.big_files)
             return Commit(0, NO_TIME, "", Operation.ADD, added=(row,))
 
@@ -219,7 +229,8 @@ class Writes:
         commit_id = new_id(self._clock())
         at = self._clock()
         tombstones = tuple(
-            Tombstone(uid, 0, at, deletion.reason, deletion.by, deletion.ticket) for uid in dict.fromkeys(deletion.uids)
+            Tombstone(uid, 0, at, deletion.reason, deletion.by, deletion.ticket, commit_id)
+            for uid in dict.fromkeys(deletion.uids)
         )
         record = {
             "format": "des-tombstones",

@@ -105,8 +105,8 @@ class ShardWriter(DesWriter):
     """Writes one new archive of a shard; `close` seals, publishes and commits it. Made by `DesStore.writer`.
 
     Nothing is visible before `close` returns. A `with` block that ends by an exception leaves nothing, except big
-    files, which `gc` collects. After a `close` that failed in publishing or committing, another `close` only tries these
-    again, and never adds the archive twice. Where the object store itself takes the archive piece by piece, an object
+    files, which `gc` collects. After a `close` that failed in publishing or committing, another `close` only tries
+    these again, and never adds the archive twice. Where the object store itself takes the archive piece by piece, an object
     that could not be completed is lost with the first failure, as for any `DesWriter`.
 
     Args:
@@ -166,6 +166,11 @@ class ShardWriter(DesWriter):
     def receipt(self) -> Receipt | None:
         """What was added, once `close` has returned."""
         return self._receipt
+
+    @property
+    def is_open(self) -> bool:
+        """Whether entries can be added: it was not closed, and no write failed."""
+        return not self._closed
 
     # -- adding -----------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from des_format.errors import (
     UnsupportedOperationError,
 )
 from des_format.objects import LocalObjectStore, MemoryObjectStore
+from des_format.objects import files as files_module
 from des_format.objects import folders as folders_module
 from des_format.objects import local as local_module
 from des_format.objects import locking as locking_module
@@ -389,7 +390,7 @@ def test_errors_of_the_system_become_errors_of_ours(store: LocalObjectStore, mon
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(UnavailableError, match="no space left"):
         store.put("a", b"new")
-    monkeypatch.setattr(local_module, "_pread", refuse)
+    monkeypatch.setattr(files_module, "_pread", refuse)
     with pytest.raises(AccessDeniedError):
         store.get("a")
     assert (store.root / "a").read_bytes() == b"content"

@@ -6,7 +6,8 @@ Source: docs/format.md, sections "Header" and "Footer".
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from .checksum import checksum64
 from .errors import ChecksumMismatchError, CorruptArchiveError, EntryTooLargeError, UnsupportedFormatError
@@ -21,6 +22,7 @@ __all__ = [
     "INDEX_ALIGNMENT",
     "MINOR_VERSION",
     "Footer",
+    "check_bounds",
     "check_header",
     "decode_footer",
     "encode_footer",
@@ -134,15 +136,17 @@ class Footer:
         return self.index_block_count * BLOCK_SIZE
 
 
+_VALUES = attrgetter(*(field.name for field in fields(Footer)))
+
+
 def encode_footer(footer: Footer) -> bytes:
     """Return the `FOOTER_SIZE` bytes of a footer.
 
     Raises:
         EntryTooLargeError: The sizes, which an archive that is appended to may state as it likes, add up to over 2**64.
     """
-    values = astuple(footer)
     try:
-        body = _FOOTER.pack(FOOTER_MAGIC, MINOR_VERSION, SUPPORTED_FEATURES, 0, *values, 0)[: -_CHECKSUM.size]
+        body = _FOOTER.pack(FOOTER_MAGIC, MINOR_VERSION, SUPPORTED_FEATURES, 0, *_VALUES(footer), 0)[: -_CHECKSUM.size]
     except struct.error as error:
         raise EntryTooLargeError(f"the entries add up to more than a footer can state: {footer}") from error
     return body + _CHECKSUM.pack(checksum64(body))
@@ -179,12 +183,17 @@ def decode_footer(tail: bytes, *, archive_size: int) -> Footer:
         raise ChecksumMismatchError(f"footer at offset {start}: checksum {found:#018x}, expected {stored:#018x}")
     _check_features("footer", start, required)
     footer = Footer(*values)
-    _check_bounds(footer, start, archive_size)
+    check_bounds(footer, archive_size)
     return footer
 
 
-def _check_bounds(footer: Footer, start: int, archive_size: int) -> None:
-    """Refuse a footer whose regions are not inside the file, in order and without overlap."""
+def check_bounds(footer: Footer, archive_size: int) -> None:
+    """Refuse a footer whose regions are not inside the file, in order and without overlap.
+
+    Raises:
+        CorruptArchiveError: It is one.
+    """
+    start = archive_size - FOOTER_SIZE
     index_end = footer.index_start + footer.index_length
     directory_end = footer.directory_start + footer.directory_length
     rules = (

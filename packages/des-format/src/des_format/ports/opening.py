@@ -29,8 +29,8 @@ _BUILT_IN = {
 }
 _DISTRIBUTIONS = {
     OBJECT_STORES: {"s3": "des-s3"},
-    INDEX_CACHES: {"redis": "des-redis", "rediss": "des-redis"},
-    METADATA: {"postgresql": "des-sql", "sqlite": "des-sql"},
+    INDEX_CACHES: {"file": "des-cache", "redis": "des-cache", "rediss": "des-cache"},
+    METADATA: {"postgresql": "des-meta", "sqlite": "des-meta"},
 }
 
 

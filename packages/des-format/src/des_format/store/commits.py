@@ -6,12 +6,12 @@ Source: docs/store-format.md, section "Manifest".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
 from ..errors import CorruptArchiveError
-from ..layout import FOOTER_SIZE, Footer, decode_footer, encode_footer
+from ..layout import Footer, check_bounds
 
 __all__ = ["ArchiveRow", "Commit", "Operation", "Tombstone", "format_time", "parse_time"]
 
@@ -23,7 +23,10 @@ def format_time(time: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Read what `format_time` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text)
+    if time.utcoffset() != timedelta(0):
+        raise ValueError(f"time {text!r} is not in UTC")
+    return time
 
 
 class Operation(StrEnum):
@@ -101,8 +104,7 @@ class ArchiveRow:
                 f"archive {value['id']}: {len(geometry)} numbers of geometry, {len(_GEOMETRY)} expected"
             )
         footer = Footer(**dict(zip(_GEOMETRY, geometry, strict=True)), content_digest=bytes.fromhex(value["digest"]))
-        # Rules are checked in one place: where footers are read.
-        decode_footer(encode_footer(footer)[-FOOTER_SIZE:], archive_size=footer.archive_size)
+        check_bounds(footer, footer.archive_size)
         return cls(
             value["id"],
             footer,

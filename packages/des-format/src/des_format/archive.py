@@ -244,9 +244,11 @@ class Archive:
                 continue
             if record.kind is not Kind.EXTERNAL:
                 return to_entry(record)
-            (data,) = yield from self._fetch([ByteRange(record.payload_offset, slot.offset + slot.length)])
-            check_payload(record, data)
-            return to_entry(record, data)
+            stored = data[needed:]
+            if len(data) < slot.length:
+                (stored,) = yield from self._fetch([ByteRange(record.payload_offset, slot.offset + slot.length)])
+            check_payload(record, stored)
+            return to_entry(record, stored)
         return None
 
     def entry(self, name: str) -> Steps[Entry]:

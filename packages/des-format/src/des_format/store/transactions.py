@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ..errors import ConflictError, DesError, UnavailableError
+from ..errors import ConflictError, DesError, ObjectNotFoundError, UnavailableError
 from .commits import Commit
 from .effects import Effects, Sleep, Write, ask
 from .ids import new_id
@@ -147,7 +147,10 @@ class Transactions:
         found = {known.sequence: known.id for known in manifest.tail}
         if commit.sequence not in found:
             refs = [ref for ref in manifest.segments if ref.first <= commit.sequence <= ref.last]
-            commits = yield from self._shards.segments(manifest.where, refs)
+            try:
+                commits = yield from self._shards.segments(manifest.where, refs)
+            except ObjectNotFoundError as error:
+                raise UnavailableError(f"the history of shard {manifest.where} was rewritten meanwhile") from error
             found = {known.sequence: known.id for known in commits if known.id}
         if commit.sequence not in found and manifest.horizon >= commit.sequence:
             raise UnavailableError(
@@ -184,8 +187,12 @@ class Transactions:
         refs.append((yield from self.write_segment(manifest.where, manifest.own_commits())))
         while count := segments_to_merge(refs):
             parts = []
-            for ref in refs[-count:]:
-                parts.append((yield from self._shards.segments(manifest.where, [ref])))
+            try:
+                for ref in refs[-count:]:
+                    parts.append((yield from self._shards.segments(manifest.where, [ref])))
+            except ObjectNotFoundError:
+                # The manifest is an old version, whose segments are gone: the swap will find that out.
+                break
             merged = merge_commits(parts)
             refs[-count:] = [(yield from self.write_segment(manifest.where, merged, level=refs[-1].level + 1))]
         return manifest.sealed(refs, state)

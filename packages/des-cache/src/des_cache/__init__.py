@@ -1,0 +1,1 @@
+"""Index caches for stores of DES archives."""

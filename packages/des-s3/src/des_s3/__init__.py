@@ -1,0 +1,1 @@
+"""DES archives and stores on S3-compatible object storage."""

@@ -135,7 +135,7 @@ def test_children_go_on_with_ids_of_their_own_even_when_forked_while_another_thr
         "0" * 32,
         "z" * 32,
         uuid.UUID(int=7).hex,
-        uuid.uuid4().hex,
+        "8f14e45fceea4b7e9a1b0c2d3e4f5a6b",  # version 4
         str(uuid.UUID("019ab8f4-c400-7d3e-9c51-a0b1c2d3e4f5")),
         "019ab8f4c4007d3e9c51a0b1c2d3e4f5\n",
         "019AB8F4C4007D3E9C51A0B1C2D3E4F5",

@@ -64,10 +64,15 @@ class ReadTail(NamedTuple):
 
 
 class ReadAll(NamedTuple):
-    """A whole object; answered with `Data`, or with None when it still is version `if_none_match`."""
+    """A whole object; answered with `Data`, or with None when it still is version `if_none_match`.
+
+    A `shared` one may be answered with what a request that was begun earlier finds: not for who
+    asks whether a write of his own took effect.
+    """
 
     key: str
     if_none_match: str | None = None
+    shared: bool = False
 
 
 class Write(NamedTuple):

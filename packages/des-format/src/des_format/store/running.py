@@ -28,6 +28,7 @@ from .effects import (
     Sleep,
     Write,
 )
+from .flights import AsyncFlights, Flights
 
 __all__ = ["AsyncRunner", "LoopRunner", "Runner"]
 
@@ -64,6 +65,11 @@ def _failure(error: Exception, request: Request) -> DesError | None:
     return None if isinstance(translated, NotModified) else translated
 
 
+def _is_shared(request: Request) -> bool:
+    """Whether readers who ask the same at the same time may share one answer."""
+    return isinstance(request, Read) or (isinstance(request, ReadAll) and request.shared)
+
+
 class Runner:
     """Runs effects over a synchronous object store.
 
@@ -89,6 +95,7 @@ class Runner:
         self._threads: ThreadPoolExecutor | None = None
         self._process = os.getpid()
         self._guard = threading.Lock()
+        self._flights = Flights()
 
     def run(self, effects: Effects[T]) -> T:
         """Run effects to their end and return the result."""
@@ -115,6 +122,11 @@ class Runner:
             return self._threads
 
     def _reply(self, request: Request) -> Any:
+        if _is_shared(request):
+            return self._flights.do(request, lambda: self._own_reply(request))
+        return self._own_reply(request)
+
+    def _own_reply(self, request: Request) -> Any:
         try:
             return self._answer(request)
         except Exception as error:  # A foreign object store raises what it likes; `translate` knows it by name.
@@ -167,6 +179,7 @@ class AsyncRunner:
         self._cache = cache
         self._concurrency = concurrency
         self._sleep = sleep
+        self._flights = AsyncFlights()
 
     async def run(self, effects: Effects[T]) -> T:
         """Run effects to their end and return the result."""
@@ -193,6 +206,11 @@ class AsyncRunner:
         return [task.result() for task in tasks]
 
     async def _reply(self, request: Request) -> Any:
+        if _is_shared(request):
+            return await self._flights.do(request, lambda: self._own_reply(request))
+        return await self._own_reply(request)
+
+    async def _own_reply(self, request: Request) -> Any:
         try:
             return await self._answer(request)
         except Exception as error:  # As in `Runner`.

@@ -49,17 +49,18 @@ class Shards:
         self._held_bytes = 0
         self._guard = threading.Lock()
 
-    def load(self, where: ShardKey, held: Shard | None = None) -> Effects[Shard]:
+    def load(self, where: ShardKey, held: Shard | None = None, *, shared: bool = False) -> Effects[Shard]:
         """Read a shard's present state: one request, and one round for segments if it has many archives.
 
         Args:
             where: The shard.
             held: An earlier version; returned as it is when it still is the present one.
+            shared: What a request that was begun earlier finds is good enough.
         """
         while True:
             known = held.e_tag if held is not None else None
             try:
-                found = yield from ask(ReadAll(manifest_key(where), known))
+                found = yield from ask(ReadAll(manifest_key(where), known, shared))
             except ObjectNotFoundError:
                 return Shard(Manifest(self._store_id, where), ShardState(), None, 0)
             if found is None and held is not None:

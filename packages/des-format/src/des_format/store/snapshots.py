@@ -71,18 +71,17 @@ class Present:
         asked_at = time.monotonic()
         if found is not None and not fresh and asked_at - found[1] < self.ttl_seconds:
             return found[0]
-        shard = yield from self._shards.load(where, found[0] if found is not None else None)
-        self.keep(shard, asked_at)
-        return shard
+        loaded = yield from self._shards.load(where, found[0] if found is not None else None, shared=not fresh)
+        return self.keep(loaded, asked_at)
 
-    def keep(self, shard: Shard, asked_at: float | None = None) -> None:
-        """Hold a version that was read, or written, at a time (default: now); an older one than is held is ignored."""
+    def keep(self, shard: Shard, asked_at: float | None = None) -> Shard:
+        """Hold a version that was read, or written, at a time (default: now); return the newest that is known."""
         where = shard.manifest.where
         with self._guard:
             found = self._held.get(where)
             if found is not None:
                 if found[0].manifest.sequence > shard.manifest.sequence:
-                    return
+                    return found[0]
                 self._held_bytes -= _footprint(found[0])
             self._held[where] = (shard, time.monotonic() if asked_at is None else asked_at)
             self._held.move_to_end(where)
@@ -92,6 +91,7 @@ class Present:
                 self._held_bytes -= _footprint(dropped)
         if found is None or found[0] is not shard:
             self.changed(where)
+        return shard
 
 
 def _footprint(shard: Shard) -> int:
@@ -169,7 +169,7 @@ def state_as_of(shard: Shard, commits: Sequence[Commit], point: AsOf) -> ShardSt
     included = [commit for commit in commits if point.includes(commit)]
     if manifest.horizon and (not included or included[-1].sequence < manifest.horizon):
         raise InvalidInputError(
-            f"shard {manifest.where}: its history before sequence {manifest.horizon} was dropped by `expire`"
+            f"shard {manifest.where}: its history before sequence {manifest.horizon} was dropped by `expire` or `rebuild`"
         )
     bases = [number for number, commit in enumerate(included) if commit.operation is Operation.BASE]
     return fold(included[bases[-1] :] if bases else included)

@@ -13,9 +13,12 @@ from .keys import ShardKey
 from .listing import StoredEntry
 from .locators import Locator
 from .options import StoreOptions
+from .rebuilding import Rebuild
 from .shardwriter import ShardWriter
+from .statistics import DayStats, StoreStats
 from .store import DesStore, Snapshot
 from .transactions import CommitPolicy
+from .verification import StoreVerifyReport
 from .writes import Receipt
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "CommitPolicy",
     "Compaction",
     "DailyShardedDesStore",
+    "DayStats",
     "DesStore",
     "Descriptor",
     "Expiry",
@@ -37,11 +41,14 @@ __all__ = [
     "Locator",
     "NewEntry",
     "Operation",
+    "Rebuild",
     "Receipt",
     "ShardKey",
     "ShardWriter",
     "Snapshot",
     "StoreOptions",
+    "StoreStats",
+    "StoreVerifyReport",
     "StoredEntry",
     "Tombstone",
 ]

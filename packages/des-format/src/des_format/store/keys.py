@@ -21,6 +21,7 @@ __all__ = [
     "big_file_object_key",
     "check_day",
     "classify",
+    "damaged_key",
     "manifest_key",
     "segment_key",
     "tombstones_key",
@@ -31,18 +32,23 @@ DESCRIPTOR_KEY = "des-store.json"
 _DAY = re.compile(r"(\d{4})(-?)(\d{2})\2(\d{2})\Z", re.ASCII)
 _KEY = re.compile(
     r"(?P<day>[0-9]{8})/(?:_bigFiles/(?P<sha256>[0-9a-f]{64})"
-    r"|(?P<shard>[0-9A-F]{1,4})(?:\.manifest|_(?P<id>[0-9a-z]{1,64})\.(?P<suffix>des|commits|tombstones)))\Z"
+    r"|(?P<shard>[0-9A-F]{1,4})(?:\.manifest|_(?P<id>[0-9a-z]{1,64})\.(?P<suffix>des|commits|tombstones|damaged)))\Z"
 )
 
 
 class ObjectKind(Enum):
-    """What an object of a store is, by its key."""
+    """What an object of a store is, by its key.
+
+    `DAMAGED` is a copy of a manifest that a rebuild replaced. It may be the only trace of what was lost,
+    so nothing ever deletes it but people.
+    """
 
     MANIFEST = "manifest"
     SEGMENT = "commits"
     ARCHIVE = "des"
     TOMBSTONES = "tombstones"
     BIG_FILE = "big file"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,6 +109,11 @@ def segment_key(where: ShardKey, digest: str) -> str:
 def tombstones_key(where: ShardKey, commit_id: str) -> str:
     """Key of the record of a deletion."""
     return f"{where.day}/{where.shard}_{commit_id}.tombstones"
+
+
+def damaged_key(where: ShardKey, copy_id: str) -> str:
+    """Key of the copy of a manifest that a rebuild replaced."""
+    return f"{where.day}/{where.shard}_{copy_id}.damaged"
 
 
 def big_file_object_key(day: str, sha256: str) -> str:

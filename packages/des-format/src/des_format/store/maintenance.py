@@ -11,6 +11,9 @@ from .compaction import Compaction, compact_shard
 from .engine import Engine
 from .expiry import Expiry, expire_shard
 from .keys import ShardKey
+from .rebuilding import Rebuild, rebuild_shards
+from .statistics import StoreStats, store_stats
+from .verification import StoreVerifyReport, verify_store
 
 __all__ = ["Maintenance"]
 
@@ -96,6 +99,59 @@ class Maintenance:
             dry_run: Only say what would be deleted. This is the default.
         """
         return self._blocking.run(collect_garbage(self._engine, min_age=min_age, day=day, dry_run=dry_run))
+
+    def verify(
+        self,
+        *,
+        sample: float = 1.0,
+        budget_seconds: float | None = None,
+        after: str | None = None,
+        progress: Progress | None = None,
+    ) -> StoreVerifyReport:
+        """Check the descriptor, all manifests with their history, every archive, and whatever these refer to.
+
+        Runs with a budget, each after where the one before it ended, go round the whole store.
+
+        Args:
+            sample: Share of each archive's entries to read, above 0 to 1; at least one entry is.
+            budget_seconds: Begin no other archive after so long; at least one is read. None for no limit.
+            after: Begin after the archive of this key: `resume_after` of an earlier run.
+            progress: Called with the bytes read so far, and how many there are about.
+
+        Raises:
+            UnavailableError: The storage failed; what the store holds is not known.
+        """
+        return verify_store(
+            self._engine, self._blocking, sample=sample, budget_seconds=budget_seconds, after=after, progress=progress
+        )
+
+    def rebuild(
+        self, day: str | None = None, shard: str | int | None = None, *, dry_run: bool = True, force: bool = False
+    ) -> list[Rebuild]:
+        """Make manifests that are missing or damaged anew, from the archives and the records of deletions.
+
+        History is lost, and nothing else: of two versions of an entry the one whose archive was begun later wins,
+        and what was deleted stays deleted. Where the times of a deletion and of an archive are within 5 minutes,
+        the deletion wins. A manifest that is replaced is kept under another key.
+
+        Args:
+            day: Only this day.
+            shard: Only this shard, in hex; needs `day`.
+            dry_run: Only say what would be done. This is the default.
+            force: Also replace manifests that can be read, and go on where records of deletions cannot.
+        """
+        return rebuild_shards(self._engine, self._blocking, day, shard, dry_run=dry_run, force=force)
+
+    def stats(self, day: str | None = None) -> StoreStats:
+        """Add up what the manifests say, by day; reads no archive.
+
+        Args:
+            day: Only this day.
+
+        Raises:
+            CorruptArchiveError: A manifest is damaged; `verify` names all that are.
+        """
+        return store_stats(self._engine, self._blocking, day)
 
     def _shards(self, day: str | None, shard: str | int | None) -> list[ShardKey]:
         """The shards that an operation is for; `shard` alone means that one of every day."""

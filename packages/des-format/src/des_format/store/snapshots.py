@@ -169,7 +169,7 @@ def state_as_of(shard: Shard, commits: Sequence[Commit], point: AsOf) -> ShardSt
     included = [commit for commit in commits if point.includes(commit)]
     if manifest.horizon and (not included or included[-1].sequence < manifest.horizon):
         raise InvalidInputError(
-            f"shard {manifest.where}: its history before sequence {manifest.horizon} was dropped by `expire` or `rebuild`"
+            f"shard {manifest.where}: history before sequence {manifest.horizon} was dropped by `expire` or `rebuild`"
         )
     bases = [number for number, commit in enumerate(included) if commit.operation is Operation.BASE]
     return fold(included[bases[-1] :] if bases else included)

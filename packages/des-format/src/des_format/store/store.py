@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from .mapped import MappedReads
 from .options import StoreOptions
 from .probing import check_conditional_writes
 from .reads import Reads, Request, Uid
+from .refounding import rebuild_descriptor
 from .running import Runner
 from .shardwriter import ShardWriter
 from .snapshots import AsOf, load_history
@@ -229,6 +231,30 @@ class DesStore(Maintenance, _StoreReads):
         descriptor = runner.run(read_descriptor())
         check_agreement(descriptor, n_bits)
         return cls(descriptor, objects, options, runner, cached=cache is not None, map_files=map_files)
+
+    @staticmethod
+    def rebuild_descriptor(
+        store: str | os.PathLike[str] | ObjectStore,
+        *,
+        n_bits: int,
+        scheme: RoutingScheme | str = RoutingScheme.MODULO_CRC32,
+        store_id: str | None = None,
+    ) -> Descriptor:
+        """Write the descriptor of a store that lost it; a damaged one is replaced, and kept under another key.
+
+        Args:
+            store: URL or path, or an object store.
+            n_bits: As when the store was made.
+            scheme: As when the store was made.
+            store_id: The store's id; None to take it from its manifests, or a new one where there are none.
+
+        Raises:
+            StoreExistsError: There is a descriptor.
+            ConfigurationError: The store's manifests or archives contradict the arguments; nothing was written.
+            StoreNotFoundError: There is nothing that a descriptor could be for.
+        """
+        with closing(Runner(_objects(store))) as runner:
+            return runner.run(rebuild_descriptor(n_bits, RoutingScheme(scheme), store_id))
 
     @property
     def descriptor(self) -> Descriptor:

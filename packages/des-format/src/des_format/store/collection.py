@@ -25,12 +25,12 @@ from .shards import Shard
 from .snapshots import load_history
 from .state import NO_TIME
 
-__all__ = ["Garbage", "GarbageReport", "collect_garbage"]
+__all__ = ["BEFORE_HISTORY", "Garbage", "GarbageReport", "collect_garbage"]
 
 _DELETE_BATCH = 500
 _UNCOMMITTED = "it was never committed"
-# An archive is begun before the commit that makes it visible, and clocks differ.
-_BEFORE_HISTORY = timedelta(hours=1)
+BEFORE_HISTORY = timedelta(hours=1)
+"""An archive is begun before the commit that makes it visible, and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _Day:
                 is_complete = False
                 continue
             try:
-                yield from self._collect_shard(where, by_shard[shard])
+                is_complete &= yield from self._collect_shard(where, by_shard[shard])
             except (CorruptArchiveError, ObjectNotFoundError) as error:
                 self._report.left_alone.append(f"{where}: {error}")
                 is_complete = False
@@ -145,16 +145,19 @@ class _Day:
 
     # -- shards -----------------------------------------------------------------------------
 
-    def _collect_shard(self, where: ShardKey, listed: Sequence[Listed]) -> Effects[None]:
+    def _collect_shard(self, where: ShardKey, listed: Sequence[Listed]) -> Effects[bool]:
+        """Collect a shard; False when archives are left that nobody knows, nor which big files they refer to."""
         while True:
             shard, commits = yield from load_history(self._engine.shards, where)
             if shard.e_tag is None:
                 raise ObjectNotFoundError("the manifest has gone meanwhile")
             found = _ShardGarbage(shard, commits, listed, self._is_old)
+            is_complete = not found.unknown_count
             if self._dry_run or not (found.garbage or found.gone):
                 self._report.objects += found.garbage
                 self._report.young_count += found.young_count
-                return
+                self._leave_alone(where, found)
+                return is_complete
             if (yield from self._condemn(where, shard, found)):
                 break
         self._report.young_count += found.young_count
@@ -163,6 +166,15 @@ class _Day:
         yield from self._delete([one for one in found.garbage if one.kind is ObjectKind.TOMBSTONES])
         deleted = {known.id for one in found.garbage if (known := classify(one.key)) is not None}
         yield from self._absolve(where, found.gone | (shard.state.released & deleted))
+        self._leave_alone(where, found)
+        return is_complete
+
+    def _leave_alone(self, where: ShardKey, found: _ShardGarbage) -> None:
+        if found.unknown_count:
+            self._report.left_alone.append(
+                f"{where}: {found.unknown_count} archives are older than its manifest, which does not know them;"
+                " perhaps an earlier manifest was lost: `des store rebuild --force` takes them in"
+            )
 
     def _condemn(self, where: ShardKey, seen: Shard, found: _ShardGarbage) -> Effects[bool]:
         """Commit that the garbage is garbage; False when the shard changed since it was looked at."""
@@ -240,6 +252,7 @@ class _ShardGarbage:
         uncommitted: Ids of archives that were never committed, and are not condemned yet.
         gone: Ids of released archives that are deleted already.
         young_count: Unreferenced objects that are too young.
+        unknown_count: Archives of which it is in doubt whether they are garbage.
     """
 
     def __init__(
@@ -248,6 +261,7 @@ class _ShardGarbage:
         self.garbage: list[Garbage] = []
         self.uncommitted: list[str] = []
         self.young_count = 0
+        self.unknown_count = 0
         self._shard = shard
         self._archives = {row.id for commit in commits for row in commit.added}
         self._records = {tombstone.record for commit in commits for tombstone in commit.tombstones}
@@ -256,6 +270,7 @@ class _ShardGarbage:
         for known, meta in listed:
             reason = self._reason(known, meta)
             if not reason:
+                self.unknown_count += known.kind is ObjectKind.ARCHIVE and known.id not in self._archives
                 continue
             if is_old(meta):
                 why[meta["path"]] = (known, meta, reason)
@@ -289,7 +304,7 @@ class _ShardGarbage:
                 began_at = time_of(known.id) or meta["last_modified"]
                 created_at = self._shard.manifest.created_at or datetime.max.replace(tzinfo=UTC)
                 # Older than the manifest's whole history: perhaps that of a manifest that was lost.
-                return _UNCOMMITTED if began_at >= created_at - _BEFORE_HISTORY else ""
+                return _UNCOMMITTED if began_at >= created_at - BEFORE_HISTORY else ""
             case ObjectKind.SEGMENT if known.id not in self._segments:
                 return "the manifest does not name it"
             case ObjectKind.TOMBSTONES if known.id not in self._records:

@@ -91,7 +91,7 @@ def locate_shard(
         raise InvalidInputError(f"unknown routing scheme {scheme!r}; known: {known}") from error
     utc = created_at.astimezone(UTC)
     index = _shard_index(text, n_bits, chosen)
-    return ShardLocation(text, utc, utc.strftime("%Y%m%d").zfill(8), index, f"{index:0{max(1, -(-n_bits // 4))}X}")
+    return ShardLocation(text, utc, f"{utc.year:04}{utc.month:02}{utc.day:02}", index, f"{index:0{max(1, -(-n_bits // 4))}X}")
 
 
 def _shard_index(uid: str, n_bits: int, scheme: RoutingScheme) -> int:

@@ -15,7 +15,6 @@ from .systems import SYSTEMS
 
 __all__ = ["machine", "markdown", "update_document"]
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 PACKAGES = ("lmdb", "webdataset", "mosaicml-streaming", "array-record", "zstandard", "xxhash")
 
 
@@ -112,15 +111,16 @@ def _dataset_rows(dataset: str, size: int, figures: Figures) -> Iterable[str]:
         yield f"Sequential scan of DES, verified: {scan / 1e9:.1f} GB/s; `cat` to /dev/null: {cat / 1e9:.1f} GB/s."
 
 
-def update_document(path: Path, text: str) -> None:
-    """Replace what lies between the two markers of a document.
+def update_document(path: Path, text: str, *, name: str = "results") -> None:
+    """Replace what lies between the two markers of that name in a document.
 
     Raises:
         ValueError: The markers are not there.
     """
+    markers = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     document = path.read_text(encoding="utf-8")
-    before, begin, rest = document.partition(BEGIN)
-    _old, end, after = rest.partition(END)
+    before, begin, rest = document.partition(markers[0])
+    _old, end, after = rest.partition(markers[1])
     if not begin or not end:
-        sys.exit(f"{path} has no lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
+        sys.exit(f"{path} has no lines {' and '.join(markers)}")
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")

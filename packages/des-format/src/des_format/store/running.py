@@ -110,7 +110,19 @@ class Runner:
     def _perform(self, requests: list[Request]) -> list[Any]:
         if len(requests) < 2:
             return [self._reply(request) for request in requests]
-        return list(self._pool().map(self._reply, requests))
+        replies: list[Any] = [None] * len(requests)
+        # Each worker takes the next request until none is left: a task for each request would cost more than many
+        # requests do. Taking the next number is one step of the interpreter.
+        numbers = iter(range(len(requests)))
+
+        def work() -> None:
+            for number in numbers:
+                replies[number] = self._reply(requests[number])
+
+        pool = self._pool()
+        for done in [pool.submit(work) for _ in range(min(self._concurrency, len(requests)))]:
+            done.result()
+        return replies
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._process != os.getpid():
@@ -195,15 +207,17 @@ class AsyncRunner:
         """Perform one batch."""
         if len(requests) < 2:
             return [await self._reply(request) for request in requests]
-        limit = asyncio.Semaphore(self._concurrency)
+        replies: list[Any] = [None] * len(requests)
+        numbers = iter(range(len(requests)))
 
-        async def limited(request: Request) -> Any:
-            async with limit:
-                return await self._reply(request)
+        async def work() -> None:
+            for number in numbers:
+                replies[number] = await self._reply(requests[number])
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(limited(request)) for request in requests]
-        return [task.result() for task in tasks]
+            for _ in range(min(self._concurrency, len(requests))):
+                group.create_task(work())
+        return replies
 
     async def _reply(self, request: Request) -> Any:
         if _is_shared(request):

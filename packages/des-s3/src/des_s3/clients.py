@@ -1,0 +1,191 @@
+"""The clients of one bucket: boto3, aiobotocore and obstore, made when they are first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from obstore.store import S3Store
+
+from .credentials import ObstoreCredentials, SharedCredentialProvider
+from .settings import S3Settings
+
+__all__ = ["Clients"]
+
+_TIMEOUT = timedelta(minutes=10)
+
+
+class Clients:
+    """Makes clients, and keeps them; safe to share between threads and event loops.
+
+    Args:
+        bucket: The bucket's name.
+        settings: How S3 is reached.
+        session: Where credentials, region and profile come from.
+        client: A boto3 client of the caller's, which then serves everything, with its own settings.
+    """
+
+    def __init__(self, bucket: str, settings: S3Settings, session: boto3.Session | None, client: Any) -> None:
+        self.bucket = bucket
+        self.settings = settings
+        self._given_session = session
+        self.given = client
+        self._lock = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._session = self._given_session
+        self._sync: Any = None
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[AsyncExitStack, Any]] = {}
+        self._fast: S3Store | None = None
+        self._fast_credentials: ObstoreCredentials | None = None
+
+    def session(self) -> boto3.Session:
+        """Return the boto3 session."""
+        if self._session is None:
+            self._session = boto3.Session()
+        return self._session
+
+    def sync(self) -> Any:
+        """Return the boto3 client."""
+        if self.given is not None:
+            return self.given
+        client = self._sync
+        if client is not None and self._process == os.getpid():
+            return client
+        with self._lock:
+            return self._make_sync()
+
+    def _make_sync(self) -> Any:
+        if self._process != os.getpid():
+            self._reset()  # Connections of the parent's are not a forked child's.
+        if self._sync is None:
+            self._sync = self.session().client(
+                "s3",
+                endpoint_url=self.settings.endpoint_url,
+                region_name=self.settings.region_name,
+                config=self.settings.boto_config(),
+            )
+        return self._sync
+
+    async def of_loop(self) -> Any:
+        """Return the aiobotocore client of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if (known := self._loops.get(loop)) is not None:
+            return known[1]
+        session = AioSession(profile=self._profile())
+        session.register_component("credential_provider", SharedCredentialProvider(self.session()))
+        stack = AsyncExitStack()
+        client = await stack.enter_async_context(
+            session.create_client(
+                "s3",
+                endpoint_url=self.settings.endpoint_url,
+                region_name=self.settings.region_name or self.session().region_name,
+                config=AioConfig(**self.settings.config()),
+            )
+        )
+        if (known := self._loops.get(loop)) is not None:  # Another task was faster.
+            await stack.aclose()
+            return known[1]
+        for closed in [other for other in self._loops if other.is_closed()]:
+            del self._loops[closed]
+        self._loops[loop] = stack, client
+        return client
+
+    def _profile(self) -> str | None:
+        name: str = self.session().profile_name
+        return None if name == "default" else name
+
+    def fast(self) -> S3Store:
+        """Return the obstore store of the bucket."""
+        fast = self._fast
+        if fast is not None and self._process == os.getpid():
+            return fast
+        with self._lock:
+            client = self._make_sync() if self.given is None else self.given
+            if self._fast is None:
+                self._fast = self._make_fast(client)
+            return self._fast
+
+    def _make_fast(self, client: Any) -> S3Store:
+        # A presigned URL says how botocore addresses the bucket: endpoint, region, dual stack, path or host.
+        url = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "k"}))
+        options: dict[str, Any] = {
+            "region": client.meta.region_name,
+            "virtual_hosted_style_request": url.path == "/k",
+            "skip_signature": self.settings.anonymous,
+            "request_payer": self.settings.request_payer,
+            # Both, because either may be in the environment.
+            "endpoint": f"{url.scheme}://{url.netloc}",
+            "aws_endpoint_url_s3": f"{url.scheme}://{url.netloc}",
+        }
+        if key := self.settings.sse.get("SSECustomerKey"):
+            options |= {"server_side_encryption": "sse-c", "sse_customer_key_base64": _base64(key)}
+        if not self.settings.anonymous:
+            self._fast_credentials = options["credential_provider"] = ObstoreCredentials(self.session())
+        return S3Store(
+            self.bucket, client_options=self._client_options(url.scheme), retry_config=self._retry_config(), **options
+        )
+
+    def _client_options(self, scheme: str) -> Any:
+        settings = self.settings
+        options: dict[str, Any] = {
+            "allow_http": scheme == "http",
+            "connect_timeout": timedelta(seconds=settings.connect_timeout_seconds),
+            "read_timeout": timedelta(seconds=settings.read_timeout_seconds),
+            "timeout": _TIMEOUT,
+        }
+        bundle = self.session()._session.get_config_variable("ca_bundle")
+        if bundle:
+            options["root_certificate"] = Path(bundle).read_bytes()
+        return options
+
+    def _retry_config(self) -> Any:
+        retries = self.settings.retries
+        return {
+            "max_retries": retries.attempts - 1,
+            "retry_timeout": timedelta(seconds=retries.deadline_seconds),
+            "backoff": {
+                "init_backoff": timedelta(seconds=retries.first_wait_seconds),
+                "max_backoff": timedelta(seconds=retries.max_wait_seconds),
+                "base": 2,
+            },
+        }
+
+    def renew_fast(self) -> bool:
+        """Forget the obstore store if its credentials are not those of now; whether it was forgotten."""
+        credentials = self._fast_credentials
+        if credentials is None or not credentials.have_changed():
+            return False
+        self._fast = None
+        return True
+
+    def close(self) -> None:
+        """Close the boto3 client, unless it is the caller's."""
+        with self._lock:
+            if self._sync is not None:
+                self._sync.close()
+            self._sync = self._fast = None
+
+    async def aclose(self) -> None:
+        """Close the aiobotocore client of the running event loop, and everything else."""
+        known = self._loops.pop(asyncio.get_running_loop(), None)
+        if known is not None:
+            await known[0].aclose()
+        self.close()
+
+
+def _base64(key: str | bytes) -> str:
+    from base64 import b64encode
+
+    return b64encode(key.encode() if isinstance(key, str) else key).decode()

@@ -1,0 +1,239 @@
+"""Objects in parts: bounded memory, parallel requests, and nothing visible before the last one."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Literal
+
+from des_format.errors import (
+    ConfigurationError,
+    DesError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UnavailableError,
+)
+from des_format.objects.results import expected_tag
+from des_format.ports.objects import PutMode, PutResult
+
+from .calls import Answer, Call, Caller
+from .failures import UploadGoneError
+from .operations import conditions, content_md5, head, put
+from .quotes import IfMatchQuotes
+
+__all__ = ["MAX_PART_COUNT", "MIN_PART_BYTES", "PartSize", "Upload", "part_sizes"]
+
+MIN_PART_BYTES = 5 << 20
+MAX_PART_COUNT = 10_000
+
+PartSize = int | Literal["adaptive"]
+
+_FIRST_PART_BYTES = 8 << 20
+_GROWTH_BYTES = 17
+_COMPLETE_ATTEMPTS = 4
+
+
+def part_sizes(part_size: PartSize) -> Callable[[int], int]:
+    """Return the function from a part's number, from 0, to its size in bytes.
+
+    `adaptive` begins at 8 MiB and grows with the square of the number: 24 MiB after 16 GiB, 5 TiB in 10,000 parts.
+
+    Raises:
+        ConfigurationError: The size is under 5 MiB, which S3 refuses.
+    """
+    if part_size == "adaptive":
+        return lambda number: _FIRST_PART_BYTES + _GROWTH_BYTES * number * number
+    if part_size < MIN_PART_BYTES:
+        raise ConfigurationError(f"part_size is {part_size} bytes, expected at least {MIN_PART_BYTES}")
+    return lambda _number: part_size
+
+
+class Upload:
+    """Writes one object front to back; it appears by `finish`, in one step.
+
+    What fits in one part is one conditional PUT. Of anything larger, `max_parallel` parts are on their way while the
+    next one is filled. Not safe to share between threads.
+
+    Args:
+        caller: Sends requests.
+        key: The object's key in the bucket.
+        mode: As for `ObjectStore.put`. Services that ignore conditions of the completing request are asked, right
+            before, whether the object is there; the gap between is theirs to close.
+        quotes: How tags are sent.
+        part_size: Bytes of a part, or `adaptive`.
+        max_parallel: Parts on their way at the same time.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        key: str,
+        mode: PutMode,
+        quotes: IfMatchQuotes,
+        *,
+        part_size: PartSize = "adaptive",
+        max_parallel: int = 4,
+    ) -> None:
+        if max_parallel < 1:
+            raise ConfigurationError(f"max_parallel_parts is {max_parallel}, expected at least 1")
+        self._caller = caller
+        self._key = key
+        self._mode = mode
+        self._quotes = quotes
+        self._sizes = part_sizes(part_size)
+        self._max_parallel = max_parallel
+        self._buffer = bytearray()
+        self._parts: list[Future[str]] = []
+        self._upload_id: str | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._slots = threading.Semaphore(max_parallel)
+        self._failure: DesError | None = None
+        self.size = 0
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Append bytes; waits while `max_parallel` parts are on their way.
+
+        Raises:
+            DesError: A part could not be written; nothing but `abort` is left to do.
+        """
+        view = memoryview(data)
+        length = len(view)
+        while view:
+            room = self._sizes(len(self._parts)) - len(self._buffer)
+            self._buffer += view[:room]
+            view = view[room:]
+            # The last part may be of any size, so a full one is sent when there is more to come.
+            if view:
+                self._send_part()
+        self.size += length
+        return length
+
+    def _send_part(self) -> None:
+        if len(self._parts) == MAX_PART_COUNT:
+            raise ConfigurationError(f"object {self._key!r} has more than {MAX_PART_COUNT} parts; use larger ones")
+        if self._upload_id is None:
+            answer = self._caller.send(Call("create_multipart_upload", self._key, {}))
+            self._upload_id = answer["UploadId"]
+            self._threads = ThreadPoolExecutor(self._max_parallel, thread_name_prefix="des-s3-part")
+        assert self._threads is not None
+        data, self._buffer = bytes(self._buffer), bytearray()
+        self._slots.acquire()
+        self._raise_failure()
+        self._parts.append(self._threads.submit(self._put_part, len(self._parts) + 1, data))
+
+    def _put_part(self, number: int, data: bytes) -> str:
+        try:
+            arguments = {"UploadId": self._upload_id, "PartNumber": number, "Body": data, **content_md5(data)}
+            tag: str = self._caller.send(Call("upload_part", self._key, arguments))["ETag"]
+            return tag
+        except DesError as error:
+            self._failure = error
+            raise
+        finally:
+            self._slots.release()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def finish(self) -> PutResult:
+        """Make the object appear.
+
+        Raises:
+            ObjectExistsError, ObjectChangedError: As for `ObjectStore.put`.
+            UnavailableError: It failed; whether the object appeared is not known.
+        """
+        if self._upload_id is None:
+            return self._caller.run(put(self._key, bytes(self._buffer), self._mode, self._quotes))
+        self._send_part()
+        tags = [part.result() for part in self._parts]
+        self._check_target()
+        return self._complete(tags)
+
+    def _check_target(self) -> None:
+        if self._mode == "overwrite":
+            return
+        wanted = expected_tag(self._key, self._mode)
+        try:
+            found = self._caller.run(head(self._key, self._key))["e_tag"]
+        except ObjectNotFoundError:
+            found = None
+        if wanted is None and found is not None:
+            raise ObjectExistsError(f"object {self._key!r} exists")
+        if wanted is not None and found != wanted:
+            raise ObjectChangedError(f"object {self._key!r} is version {found}, expected {wanted}")
+
+    def _complete(self, tags: list[str]) -> PutResult:
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        arguments: dict[str, Any] = {
+            "UploadId": self._upload_id,
+            "MultipartUpload": {"Parts": parts},
+            **conditions(self._mode, self._quotes),
+        }
+        call = Call("complete_multipart_upload", self._key, arguments, self._mode, once=True)
+        failure: DesError = UnavailableError(f"object {self._key!r} could not be completed")
+        for attempt in range(_COMPLETE_ATTEMPTS):
+            try:
+                answer = self._caller.send(call)
+            except (UnavailableError, ObjectExistsError, ObjectChangedError) as error:
+                failure = error
+            else:
+                self._close_threads()
+                return PutResult(e_tag=answer.get("ETag"), version=_version(answer))
+            may_pass = isinstance(failure, UnavailableError)
+            # Once a reply got lost, a repetition finds the upload gone, or its own object in the way.
+            if (may_pass or attempt) and (made := self._read_back(tags)) is not None:
+                return made
+            if not may_pass or isinstance(failure, UploadGoneError):
+                break
+            time.sleep(random.uniform(0, 2**attempt * self._caller.clients.settings.retries.first_wait_seconds))
+        raise failure
+
+    def _read_back(self, tags: list[str]) -> PutResult | None:
+        """Return the identity of the object if it is the one that the parts make; None if that is not certain."""
+        try:
+            found = self._caller.run(head(self._key, self._key))
+        except DesError:
+            return None
+        if found["size"] != self.size or found["e_tag"] != _tag_of_parts(tags):
+            return None
+        self._close_threads()
+        return PutResult(e_tag=found["e_tag"], version=found["version"])
+
+    def abort(self) -> None:
+        """Give up what was written. Parts that could not be removed stay until the bucket's lifecycle rule."""
+        self._buffer = bytearray()
+        upload_id, self._upload_id = self._upload_id, None
+        if upload_id is None:
+            return
+        # A part that arrives after the abort would stay, and be paid for.
+        for part in self._parts:
+            part.cancel()
+        self._close_threads()
+        with suppress(DesError):
+            self._caller.send(Call("abort_multipart_upload", self._key, {"UploadId": upload_id}))
+
+    def _close_threads(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
+
+
+def _tag_of_parts(tags: list[str]) -> str | None:
+    """Return the ETag that S3 gives an object of these parts; None where tags are no MD5 sums."""
+    try:
+        digests = b"".join(bytes.fromhex(tag.strip('"')) for tag in tags)
+        return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(tags)}"'
+    except ValueError:
+        return None
+
+
+def _version(answer: Answer) -> str | None:
+    version: str | None = answer.get("VersionId")
+    return None if version == "null" else version

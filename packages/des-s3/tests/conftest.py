@@ -1,0 +1,89 @@
+"""A server, a bucket, and stores in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from des_s3 import RetryPolicy, S3ObjectStore
+from moto.server import ThreadedMotoServer
+
+from .proxy import Proxy
+
+QUICK = RetryPolicy(attempts=4, deadline_seconds=20.0, first_wait_seconds=0.01, max_wait_seconds=0.02)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> Iterator[None]:
+    """Credentials for everyone, and nothing from the machine that the tests run on."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(environment: None) -> Iterator[tuple[str, int]]:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield str(host), int(port)
+    moto.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint_url(server: tuple[str, int]) -> str:
+    return f"http://{server[0]}:{server[1]}"
+
+
+@pytest.fixture(scope="session")
+def client(endpoint_url: str) -> Iterator[Any]:
+    """A boto3 client that looks behind the stores' backs."""
+    config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def bucket(client: Any) -> str:
+    client.create_bucket(Bucket="tests")
+    return "tests"
+
+
+@pytest.fixture
+def prefix() -> str:
+    return secrets.token_hex(6)
+
+
+@pytest.fixture
+def proxy(server: tuple[str, int]) -> Iterator[Proxy]:
+    proxy = Proxy(server)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def make_store(bucket: str, endpoint_url: str, prefix: str) -> Iterator[Callable[..., S3ObjectStore]]:
+    """Make stores of one prefix; arguments replace the usual ones."""
+    made = []
+
+    def make(**arguments: Any) -> S3ObjectStore:
+        store = S3ObjectStore(bucket, prefix, **{"endpoint_url": endpoint_url, "retries": QUICK} | arguments)
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.close()

@@ -100,7 +100,8 @@ def run_document(document: Path) -> int:
 
 
 def documents() -> list[Path]:
-    return [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md")), ROOT / "docs" / "quickstart.md"]
+    guides = [ROOT / "docs" / f"{name}.md" for name in ("quickstart", "store", "operations")]
+    return [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md")), *guides]
 
 
 def main(arguments: list[str]) -> int:

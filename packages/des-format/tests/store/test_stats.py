@@ -49,7 +49,8 @@ def test_commits_that_were_dropped_do_not_count() -> None:
 
 def test_an_empty_store_holds_nothing() -> None:
     stats = DesStore.init(MemoryObjectStore()).stats()
-    assert stats.by_day == () and all(getattr(stats, field.name) == 0 for field in fields(stats)[1:])
+    assert stats.by_day == ()
+    assert all(getattr(stats, field.name) == 0 for field in fields(stats)[1:])
 
 
 def test_no_archive_is_read() -> None:

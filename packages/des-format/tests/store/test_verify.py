@@ -51,7 +51,10 @@ def only(objects: Any, kind: ObjectKind) -> str:
 def test_a_sound_store_has_no_problem_and_every_byte_of_it_is_read(any_shop: Shop) -> None:
     progress: list[tuple[int, int]] = []
     report = any_shop.store.verify(progress=lambda done, total: progress.append((done, total)))
-    assert report.problems == () and report.ok and report.complete and report.resume_after is None
+    assert report.problems == ()
+    assert report.ok
+    assert report.complete
+    assert report.resume_after is None
     archives = keys_of(any_shop.objects, ObjectKind.ARCHIVE)
     read_kinds = archives + keys_of(any_shop.objects, ObjectKind.BIG_FILE)
     assert report.bytes_checked == sum(len(read(any_shop.objects, key)) for key in read_kinds)
@@ -69,7 +72,8 @@ def test_damage_to_any_kind_of_object_is_found_and_named(
     key = DESCRIPTOR_KEY if kind is None else only(any_shop.objects, kind)
     damage(any_shop.objects, key)
     report = any_shop.store.verify()
-    assert not report.ok and blames(report, key if kind is not ObjectKind.BIG_FILE else key.partition("/")[2])
+    assert not report.ok
+    assert blames(report, key if kind is not ObjectKind.BIG_FILE else key.partition("/")[2])
     assert str(report).startswith(f"{len(report.problems)} problems; ")
 
 
@@ -120,7 +124,8 @@ def test_an_old_manifest_that_was_put_back_names_what_was_collected_since(shop: 
     assert shop.store.verify().ok
     write(shop.objects, key, old)
     report = shop.store.verify()
-    assert not report.ok and blames(report, key.removesuffix(".manifest"))
+    assert not report.ok
+    assert blames(report, key.removesuffix(".manifest"))
 
 
 def test_a_deletion_whose_record_says_less_than_the_manifest_is_a_problem(shop: Shop) -> None:
@@ -150,7 +155,8 @@ def test_what_a_compaction_and_gc_take_away_meanwhile_is_no_problem(shop: Shop) 
             assert other.gc(min_age=NONE_AT_ALL, dry_run=False).deleted_count > 36
 
     report = shop.store.verify(progress=interfere)
-    assert calls > 2 and report.problems == ()
+    assert calls > 2
+    assert report.problems == ()
     shop.check()
     assert shop.store.verify().ok
 
@@ -171,7 +177,8 @@ def test_garbage_is_counted_and_no_problem(shop: Shop) -> None:
     write(shop.objects, "notes.txt", b"someone else's")
     write(shop.objects, archive.replace(".des", ".damaged"), b"kept")
     report = shop.store.verify()
-    assert report.ok and report.unreferenced_count == 3
+    assert report.ok
+    assert report.unreferenced_count == 3
 
 
 # -- rolling -------------------------------------------------------------------------------
@@ -183,7 +190,8 @@ def test_runs_with_a_budget_read_every_archive_once_in_the_order_of_keys(shop: S
     after = None
     while not ends or after is not None:
         report = shop.store.verify(budget_seconds=0, after=after)
-        assert report.ok and report.archives_checked <= 1
+        assert report.ok
+        assert report.archives_checked <= 1
         count, bytes_checked = count + report.archives_checked, bytes_checked + report.bytes_checked
         after = report.resume_after
         ends.append(after)
@@ -198,7 +206,8 @@ def test_a_budget_is_spent_by_the_clock(shop: Shop) -> None:
     assert 5 <= report.archives_checked <= 11
     assert report.resume_after == keys_of(shop.objects, ObjectKind.ARCHIVE)[report.archives_checked - 1]
     rest = shop.store.verify(after=report.resume_after)
-    assert rest.resume_after is None and rest.archives_checked == 39 - report.archives_checked
+    assert rest.resume_after is None
+    assert rest.archives_checked == 39 - report.archives_checked
 
 
 def test_damage_after_the_cursor_is_found_and_before_it_is_not_looked_for(shop: Shop) -> None:
@@ -213,8 +222,11 @@ def test_damage_after_the_cursor_is_found_and_before_it_is_not_looked_for(shop: 
 def test_a_sample_reads_less_and_still_finds_what_is_no_payload(shop: Shop) -> None:
     shop.store.compact(full=True)
     whole, sampled = shop.store.verify(), shop.store.verify(sample=0.1)
-    assert sampled.ok and not sampled.complete and "(a sample)" in str(sampled)
-    assert sampled.archives_checked == whole.archives_checked and sampled.entries_checked < whole.entries_checked
+    assert sampled.ok
+    assert not sampled.complete
+    assert "(a sample)" in str(sampled)
+    assert sampled.archives_checked == whole.archives_checked
+    assert sampled.entries_checked < whole.entries_checked
     drop(shop.objects, only(shop.objects, ObjectKind.BIG_FILE))
     assert blames(shop.store.verify(sample=0.01), "_bigFiles/")
 
@@ -229,7 +241,9 @@ def test_arguments_out_of_range_are_refused(shop: Shop, arguments: dict[str, Any
 
 def test_an_empty_store_is_sound() -> None:
     report = DesStore.init(MemoryObjectStore()).verify(budget_seconds=0)
-    assert report.ok and report.archives_checked == 0 and report.resume_after is None
+    assert report.ok
+    assert report.archives_checked == 0
+    assert report.resume_after is None
 
 
 # -- a storage that fails ------------------------------------------------------------------

@@ -147,8 +147,7 @@ class _Merge:
         """Say that an archive holds nothing deleted, so that the tombstones can be dropped one day."""
 
         def change(shard: Shard) -> Commit | None:
-            now = shard.state.rows.get(row.id)
-            if now is None or now.purged >= self._state.sequence:
+            if shard.state.rows.get(row.id) != row:
                 return None
             marked = ArchiveRow(row.id, row.footer, 0, row.order, self._state.sequence, row.big_files)
             return Commit(0, NO_TIME, "", Operation.COMPACT, added=(marked,), removed=(row.id,))
@@ -168,7 +167,8 @@ class _Merge:
             added = (row,)
 
         def change(shard: Shard) -> Commit | None:
-            if any(archive_id not in shard.state.rows for archive_id in self._ids):
+            # Not by ids alone: a rebuild gives archives another order, and what was planned is void.
+            if any(shard.state.rows.get(row.id) != row for row in self._rows):
                 return None
             return Commit(0, NO_TIME, "", Operation.COMPACT, added=added, removed=self._ids)
 

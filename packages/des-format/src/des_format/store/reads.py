@@ -71,7 +71,8 @@ class Archives:
         key = f"{where}_{row.id}"
         with self._guard:
             archive = self._held.get(key)
-            if archive is None or archive.row.footer != row.footer:
+            # Deletions are compared with the order, which a rebuild changes.
+            if archive is None or (archive.row.order, archive.row.footer) != (row.order, row.footer):
                 archive = self._held[key] = StoredArchive(
                     self._store_id, where, row, self._options, cached=self._cached
                 )

@@ -194,7 +194,7 @@ class _ShardRebuild:
             self._seen.why or "forced",
             tuple(row.id for row in commit.added),
             len(commit.tombstones),
-            tuple(inspection.problems),
+            tuple(sorted(inspection.problems, key=lambda problem: problem.where)),
             is_blocked,
         )
         if dry_run or is_blocked:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..errors import ConflictError, DesError, ObjectNotFoundError, UnavailableError
-from .commits import Commit
+from .commits import Commit, Operation
 from .effects import Effects, Sleep, Write, ask
 from .ids import new_id
 from .keys import ShardKey, manifest_key, segment_key
@@ -153,11 +153,26 @@ class Transactions:
                 raise UnavailableError(f"the history of shard {manifest.where} was rewritten meanwhile") from error
             found = {known.sequence: known.id for known in commits if known.id}
         if commit.sequence not in found and manifest.horizon >= commit.sequence:
+            if (yield from self._precedes(manifest, commit)):
+                return False
             raise UnavailableError(
                 f"shard {manifest.where}: whether commit {commit.sequence} took effect is not known any more,"
                 " because its history was dropped meanwhile; look before trying again"
             )
         return found.get(commit.sequence) == commit.id
+
+    def _precedes(self, manifest: Manifest, commit: Commit) -> Effects[bool]:
+        """Whether the history that was dropped ended before a commit, by the times of commits, which never decrease.
+
+        A rebuild takes in whatever was published before, so it does not matter whether that was committed too.
+        """
+        refs = manifest.segments[:1]
+        try:
+            commits = yield from self._shards.segments(manifest.where, refs)
+        except ObjectNotFoundError as error:
+            raise UnavailableError(f"the history of shard {manifest.where} was rewritten meanwhile") from error
+        oldest = [*commits, *manifest.own_commits()][0]
+        return oldest.operation is Operation.REBUILD or oldest.at < commit.at
 
     def _swap(self, shard: Shard, commit: Commit, rewrite: Rewrite | None) -> Effects[Shard]:
         """Write the manifest with one more commit, if nobody else wrote it since it was read."""

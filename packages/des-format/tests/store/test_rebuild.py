@@ -429,6 +429,17 @@ def test_a_deletion_under_way_holds(shop: Shop) -> None:
     shop.check()
 
 
+def test_a_writer_whose_manifest_is_older_than_the_horizon_commits_without_waiting(shop: Shop) -> None:
+    other = shop.open()
+    shop.put("9", store=other)
+    shop.put("9", b"newer")
+    shop.clock.advance(days=1)
+    shop.store.expire(NONE_AT_ALL)
+    shop.clock.advance(days=1)
+    shop.put("9", b"newest", store=other)
+    shop.check()
+
+
 def test_a_compaction_under_way_is_given_up(shop: Shop) -> None:
     shop.put("3", b"newest")
     objects = FaultyObjectStore(shop.objects)

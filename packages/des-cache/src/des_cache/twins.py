@@ -1,0 +1,41 @@
+"""Both ports from one set of methods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from des_format.ports.caches import AsyncIndexCache, IndexCache
+
+__all__ = ["AnyIndexCache", "InlineTwins", "ThreadTwins"]
+
+
+class AnyIndexCache(IndexCache, AsyncIndexCache, Protocol):
+    """A cache with the methods of both ports."""
+
+
+class InlineTwins:
+    """Asynchronous methods for a cache whose methods never wait."""
+
+    async def get_many_async(self: IndexCache, keys: Iterable[str], /) -> dict[str, bytes]:
+        return self.get_many(keys)
+
+    async def set_many_async(self: IndexCache, items: Mapping[str, bytes], /) -> None:
+        self.set_many(items)
+
+    async def delete_many_async(self: IndexCache, keys: Iterable[str], /) -> None:
+        self.delete_many(keys)
+
+
+class ThreadTwins:
+    """Asynchronous methods for a cache whose methods wait: they run in a thread."""
+
+    async def get_many_async(self: IndexCache, keys: Iterable[str], /) -> dict[str, bytes]:
+        return await asyncio.to_thread(self.get_many, list(keys))
+
+    async def set_many_async(self: IndexCache, items: Mapping[str, bytes], /) -> None:
+        await asyncio.to_thread(self.set_many, dict(items))
+
+    async def delete_many_async(self: IndexCache, keys: Iterable[str], /) -> None:
+        await asyncio.to_thread(self.delete_many, list(keys))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from des_format import DesReader, DesWriter
+from des_format.store import ArchiveOptions, DesStore, NewEntry, StoreOptions
 
 Tree = dict[str, bytes]
 
@@ -121,6 +124,25 @@ def des(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], input=input, catch_exceptions=False)
 
     return run
+
+
+STORED = {"16": b"sixteen", "32": b"thirty-two", "1.big": bytes(range(256)) * 8}
+STORED_AT = datetime(2025, 11, 25, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stores") / "store"
+    options = StoreOptions(writing=ArchiveOptions(big_file_threshold=1000))
+    with DesStore.init(path, n_bits=4, options=options) as store:
+        store.put_many(NewEntry(uid, STORED_AT, payload) for uid, payload in STORED.items())
+    return path
+
+
+@pytest.fixture
+def store(_store: Path, tmp_path: Path) -> Path:
+    """A store in a real folder, with two entries of shard 0 and a big file in shard D."""
+    return Path(shutil.copytree(_store, tmp_path / "store"))
 
 
 @pytest.fixture

@@ -148,15 +148,23 @@ class TestHelp:
     def test_every_command_shows_examples_that_it_accepts(self, des: Des) -> None:
         listing = des("--help").stdout
         commands = [line.split()[0] for line in listing.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-        assert len(commands) == 13
+        assert len(commands) == 14
         for command in commands:
             text = des(command, "--help").stdout
             assert "For example:" in text
             assert f"      des {command}" in text
 
+    def test_every_command_of_the_store_shows_examples(self, des: Des) -> None:
+        listing = des("store", "--help").stdout
+        commands = [line.split()[0] for line in listing.split("Commands:\n")[1].splitlines()]
+        assert len(commands) == 16
+        for command in commands:
+            text = des("store", command, "--help").stdout
+            assert f"      des store {command}" in text
+
     def test_exit_codes_are_in_the_help(self, des: Des) -> None:
         text = des("-h").stdout
-        for code in (0, 1, 2, 3, 4, 5, 6, 130, 141):
+        for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 141):
             assert f"\n{code:>7}  " in text
 
     def test_versions(self, des: Des) -> None:

@@ -10,27 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from des_format import (
-    AppendInProgressError,
-    ArchiveExistsError,
-    BigFileMissingError,
-    ChecksumMismatchError,
-    CorruptArchiveError,
-    DesError,
-    DesReader,
-    DuplicateEntryError,
-    EntryNotFoundError,
-    InvalidInputError,
-    InvalidNameError,
-    UnsupportedFormatError,
-    WriterClosedError,
-)
+from des_format import DesReader
 from des_format.cli import listing
 from des_format.cli.exit_codes import EXIT_CODES, PartlyFailedError, exit_code_of
 from des_format.cli.inputs import clean_name
 from des_format.cli.messages import printable
 from des_format.cli.patterns import Selection, pattern_regex
 from des_format.cli.sizes import human_size, parse_share, parse_size, plural
+from des_format.errors import (
+    AccessDeniedError,
+    AppendInProgressError,
+    ArchiveCondemnedError,
+    ArchiveExistsError,
+    BigFileMissingError,
+    ChecksumMismatchError,
+    ConfigurationError,
+    CorruptArchiveError,
+    DesError,
+    DuplicateEntryError,
+    EntryDeletedError,
+    EntryNotFoundError,
+    InvalidInputError,
+    InvalidNameError,
+    LocatorExpiredError,
+    ObjectChangedError,
+    StoreExistsError,
+    StoreNotFoundError,
+    UnavailableError,
+    UnsupportedFormatError,
+    UnsupportedOperationError,
+    WriterClosedError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,12 +176,18 @@ class TestExitCodes:
             (PartlyFailedError("x"), 1),
             (WriterClosedError("x"), 1),
             (InvalidNameError("x"), 2),
+            (ConfigurationError("x"), 2),
+            (LocatorExpiredError("x"), 2),
             (EntryNotFoundError("x"), 3),
             (BigFileMissingError("x"), 3),
+            (StoreNotFoundError("x"), 3),
             (FileNotFoundError(errno.ENOENT, "x"), 3),
             (ArchiveExistsError("x"), 4),
             (AppendInProgressError("x"), 4),
             (DuplicateEntryError("x"), 4),
+            (StoreExistsError("x"), 4),
+            (ArchiveCondemnedError("x"), 4),
+            (ObjectChangedError("x"), 4),
             (FileExistsError(errno.EEXIST, "x"), 4),
             (CorruptArchiveError("x"), 5),
             (ChecksumMismatchError("x"), 5),
@@ -179,6 +195,10 @@ class TestExitCodes:
             (PermissionError(errno.EACCES, "x"), 6),
             (OSError(errno.ENOSPC, "x"), 6),
             (MemoryError(), 6),
+            (AccessDeniedError("x"), 6),
+            (UnavailableError("x"), 6),
+            (UnsupportedOperationError("x"), 6),
+            (EntryDeletedError("x"), 7),
             (KeyboardInterrupt(), 130),
             (BrokenPipeError(errno.EPIPE, "x"), 141),
         ],
@@ -193,7 +213,7 @@ class TestExitCodes:
                 yield below
                 yield from all_below(below)
 
-        assert {exit_code_of(kind("x")) for kind in all_below(DesError)} == {1, 2, 3, 4, 5}
+        assert {exit_code_of(kind("x")) for kind in all_below(DesError)} == {1, 2, 3, 4, 5, 6, 7}
 
     @pytest.mark.parametrize(
         ("error", "code", "says"),

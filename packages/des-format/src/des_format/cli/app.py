@@ -16,6 +16,7 @@ from .exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of
 from .help import examples
 from .messages import Messages
 from .output import discard, finish, write_line
+from .store.app import store
 
 __all__ = ["app"]
 
@@ -115,4 +116,5 @@ app.command("convert")(convert.convert)
 app.command("to-tar")(export.to_tar)
 app.command("to-zip")(export.to_zip)
 app.command("bench")(bench.bench)
+app.add_typer(store, name="store")
 app.command("version")(version)

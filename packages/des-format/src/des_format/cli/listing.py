@@ -21,7 +21,7 @@ from .output import stdout, write_json, write_line, write_name
 from .reading import open_reader
 from .sizes import human_size, parse_range
 
-__all__ = ["cat", "ls"]
+__all__ = ["cat", "described", "long_columns", "ls"]
 
 _PIECE_BYTES = 1 << 20
 
@@ -60,16 +60,17 @@ def ls(
     with open_reader(archive) as reader:
         for entry in reader.entries(prefix):
             if json:
-                write_json(_described(entry))
+                write_json(described(entry))
             elif long:
-                write_line(_long_line(entry))
+                write_line(f"{long_columns(entry)}  {printable(entry.name)}")
             else:
                 write_name(entry.name, "\0" if null else "\n")
     if entry is None and prefix:
         raise EntryNotFoundError(f"no entry's name begins with {prefix!r}")
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def described(entry: Entry) -> dict[str, Any]:
+    """What there is to know about an entry, for scripts."""
     return {
         "name": entry.name,
         "size": entry.size,
@@ -82,11 +83,12 @@ def _described(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _long_line(entry: Entry) -> str:
+def long_columns(entry: Entry) -> str:
+    """Size, size as stored, codec and modification time of an entry, aligned."""
     codec = "beside" if entry.is_external else entry.codec.name.lower()
     date = date_of(entry.meta) or "-"
     stored = human_size(entry.stored_size)
-    return f"{human_size(entry.size):>10}  {stored:>10}  {codec:<6}  {date:<20}  {printable(entry.name)}"
+    return f"{human_size(entry.size):>10}  {stored:>10}  {codec:<6}  {date:<20}"
 
 
 @examples(

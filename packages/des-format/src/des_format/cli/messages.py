@@ -39,6 +39,10 @@ class Messages:
         self.problem_count += 1
         self._write(f"des: {printable(name)}: {printable(message)}")
 
+    def warn(self, message: str) -> None:
+        """Say that what was asked for has a danger; the command goes on."""
+        self._write(f"des: warning: {message}")
+
     def error(self, message: str) -> None:
         """Report the error that ends the command."""
         self._write(f"des: error: {message}")

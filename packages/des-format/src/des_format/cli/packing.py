@@ -16,14 +16,22 @@ from .inputs import Input, InputError, Report
 from .progress import OnBytes
 from .sizes import human_size, parse_size, plural
 
-__all__ = ["add_inputs", "compression_of", "pack_result", "pack_summary", "parse_threshold", "refuse_large"]
+__all__ = [
+    "CountedStream",
+    "add_inputs",
+    "compression_of",
+    "pack_result",
+    "pack_summary",
+    "parse_threshold",
+    "refuse_large",
+]
 
 _DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 # What `des extract` and every reader with default settings still expands.
 _MAX_INSIDE_BYTES = 2**30
 
 
-class _CountedStream:
+class CountedStream:
     """An input's bytes, counted as they are read."""
 
     def __init__(self, stream: BinaryIO, on_bytes: OnBytes) -> None:
@@ -66,7 +74,7 @@ def add_inputs(
             continue
         try:
             with item.open() as (stream, meta):
-                counted: Any = _CountedStream(stream, on_bytes)
+                counted: Any = CountedStream(stream, on_bytes)
                 writer.add_stream(item.name, counted, meta if keep_meta else None)
         except (InputError, InvalidInputError) as error:
             report.fail(item.name, error)

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .messages import Messages
 from .sizes import human_size
 
-__all__ = ["Advance", "OnBytes", "progress"]
+__all__ = ["Advance", "OnBytes", "in_turn", "progress"]
 
 _EVERY_SECONDS = 0.05
 
@@ -20,19 +21,32 @@ Advance = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(messages: Messages, title: str) -> Iterator[Advance]:
-    """Show a bar with rate and remaining time on stderr while the block runs, if stderr is a terminal."""
+def progress(messages: Messages, title: str, *, in_bytes: bool = True) -> Iterator[Advance]:
+    """Show a bar with remaining time on stderr while the block runs, if stderr is a terminal.
+
+    Args:
+        messages: Whether to be quiet.
+        title: What is going on.
+        in_bytes: What is advanced by are bytes, shown with their rate; otherwise a count of things.
+    """
     if messages.quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
+    amount: list[Any] = [DownloadColumn(binary_units=True), TextColumn("{task.fields[rate]}")]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(binary_units=True),
-        TextColumn("{task.fields[rate]}"),
+        *(amount if in_bytes else [MofNCompleteColumn()]),
         TimeRemainingColumn(),
     )
     # stdout is for results: a bar must neither swallow nor move them.
@@ -51,6 +65,20 @@ def progress(messages: Messages, title: str) -> Iterator[Advance]:
                 bar.update(task, completed=done, total=total or None, rate=rate)
 
         yield advance
+
+
+def in_turn(advance: Advance) -> Advance:
+    """Return a callback for works that follow each other, each of which reports its own bytes, for one bar of all."""
+    before = last_done = last_total = 0
+
+    def add_up(done: int, total: int) -> None:
+        nonlocal before, last_done, last_total
+        if done < last_done or total != last_total:
+            before += last_done
+        last_done, last_total = done, total
+        advance(before + done, 0)
+
+    return add_up
 
 
 class OnBytes:

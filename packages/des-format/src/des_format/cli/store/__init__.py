@@ -1,0 +1,1 @@
+"""The commands `des store ...`, one module for each purpose."""

@@ -30,6 +30,8 @@ NameGenerator = Callable[[str], str]
 """Makes a name, new each time, for an entry of a day (`YYYYMMDD`); the extension is added to it."""
 
 DEFAULT_BITS = 8
+# Each writer holds some MiB to compress them at once; of hundreds that would be too much.
+_SPILL_BYTES = 64 * 2**20
 _PREFIX = re.compile(r"[A-Za-z0-9]+\Z")
 _PUBLISHED_ARCHIVE = re.compile(r"[0-9A-Fa-f]{1,4}\.des\Z")
 
@@ -55,7 +57,7 @@ class DailyShardedDesStore:
         day: The day that all entries belong to; None for the day (UTC) at which each is added.
         prefix: First part of the names that are made: ASCII letters and digits.
         name_generator: Makes the names instead: `{prefix}_{YYYYMMDD}_{32 hex digits}` by default.
-        max_open: Archives that are open at a time, each with a file.
+        max_open: Archives that are open at a time, each with a file; less than there are shards makes many small ones.
         clock: Gives the present time.
         shard_bits: The published name of `n_bits`.
         max_archive_bytes: Payload bytes after which an archive is sealed.
@@ -74,7 +76,7 @@ class DailyShardedDesStore:
         *,
         prefix: str = "UserCustom",
         name_generator: NameGenerator | None = None,
-        max_open: int = 64,
+        max_open: int = 256,
         clock: Callable[[], datetime] = _now,
         shard_bits: int | None = None,
         max_archive_bytes: int = 2**30,
@@ -85,9 +87,7 @@ class DailyShardedDesStore:
         if n_bits is not None and shard_bits is not None and n_bits != shard_bits:
             raise InvalidInputError(f"n_bits {n_bits} and shard_bits {shard_bits} mean the same; give one of them")
         if max_open < 1 or max_archive_bytes < 1:
-            raise InvalidInputError(
-                f"max_open {max_open}, max_archive_bytes {max_archive_bytes}: 1 is the least"
-            )
+            raise InvalidInputError(f"max_open {max_open}, max_archive_bytes {max_archive_bytes}: 1 is the least")
         self._day = check_day(day) if day is not None else None
         self._prefix = prefix
         self._make_name = name_generator or self._default_name
@@ -96,6 +96,7 @@ class DailyShardedDesStore:
         self._clock = clock
         self._open: OrderedDict[ShardKey, ShardWriter] = OrderedDict()
         self._sizes: dict[ShardKey, int] = {}
+        self._unspilled_bytes = 0
         self._sealed: list[ShardWriter] = []
         self._closed = False
         self._guard = threading.RLock()
@@ -178,7 +179,11 @@ class DailyShardedDesStore:
             name = name if name is not None else self._make_name(day) + ext
             where, _uid = self._store.engine.reads.locate(name, now)
             writer = self._writer(where, name)
-            self._sizes[where] += add(writer, name)
+            size = add(writer, name)
+            self._sizes[where] += size
+            self._unspilled_bytes += size
+            if self._unspilled_bytes >= _SPILL_BYTES:
+                self._spill()
             return name, self._base / writer.key
 
     def _default_name(self, day: str) -> str:
@@ -202,6 +207,11 @@ class DailyShardedDesStore:
             self._sizes[where] = 0
         self._open.move_to_end(where)
         return self._open[where]
+
+    def _spill(self) -> None:
+        self._unspilled_bytes = 0
+        for writer in self._open.values():
+            writer.spill()
 
     def _seal(self, shards: list[ShardKey]) -> None:
         """Seal archives and commit them, after those that could not be committed before.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ObjectNotFoundError
-from .commits import Commit
+from .commits import Commit, Operation
 from .effects import Data, Effects, ReadAll, ask, value_of
 from .keys import ShardKey, manifest_key, segment_key
 from .manifest import Manifest, SegmentRef, decode_segment
@@ -67,6 +67,10 @@ class Shards:
                 return held
             manifest = Manifest.decode(found.data, where, self._store_id)
             needed = manifest.needed_segments()
+            size = found.size + sum(ref.size for ref in needed)
+            newer = _newer_commits(held, manifest) if held is not None else None
+            if held is not None and newer is not None:
+                return Shard(manifest, held.state.after(newer), found.e_tag, size)
             try:
                 commits = yield from self.segments(where, needed)
             except ObjectNotFoundError:
@@ -76,7 +80,7 @@ class Shards:
                     raise
                 continue
             state = fold([*commits, *manifest.own_commits()])
-            return Shard(manifest, state, found.e_tag, found.size + sum(ref.size for ref in needed))
+            return Shard(manifest, state, found.e_tag, size)
 
     def history(self, shard: Shard) -> Effects[list[Commit]]:
         """Every commit since the horizon, in order; bases stand where a state can start from.
@@ -116,3 +120,20 @@ class Shards:
             while self._held_bytes > self._limit and len(self._segments) > 1:
                 _key, (dropped, _commits) = self._segments.popitem(last=False)
                 self._held_bytes -= dropped.size
+
+
+# Other operations write the state anew.
+_STEPS = frozenset({Operation.ADD, Operation.DELETE, Operation.COMPACT, Operation.CONDEMN})
+
+
+def _newer_commits(held: Shard, manifest: Manifest) -> Sequence[Commit] | None:
+    """The commits that lead from a version that is held to another one, when that one holds them all, else None.
+
+    A shard with thousands of archives is brought up to date in the time of the new ones.
+    """
+    count = manifest.sequence - held.manifest.sequence
+    if not 0 < count < len(manifest.tail) or not held.manifest.tail or held.manifest.horizon != manifest.horizon:
+        return None
+    newer = manifest.tail[-count:]
+    is_same_history = manifest.tail[-count - 1].id == held.manifest.tail[-1].id
+    return newer if is_same_history and all(commit.operation in _STEPS for commit in newer) else None

@@ -106,8 +106,8 @@ class ShardWriter(DesWriter):
 
     Nothing is visible before `close` returns. A `with` block that ends by an exception leaves nothing, except big
     files, which `gc` collects. After a `close` that failed in publishing or committing, another `close` only tries
-    these again, and never adds the archive twice. Where the object store itself takes the archive piece by piece, an object
-    that could not be completed is lost with the first failure, as for any `DesWriter`.
+    these again, and never adds the archive twice. Where the object store itself takes the archive piece by piece, an
+    object that could not be completed is lost with the first failure, as for any `DesWriter`.
 
     Args:
         engine: The store's logic.
@@ -190,6 +190,13 @@ class ShardWriter(DesWriter):
     def add_external(self, name: str, sha256: str, size: int, meta: Mapping[str, Any] | None = None) -> NoReturn:
         """Refused: the big file could be collected before the commit. Add the payload; equal ones are stored once."""
         raise UnsupportedOperationError(f"entry {name!r}: add its payload; a store keeps equal big files of a day once")
+
+    def spill(self) -> None:
+        """Hand on what waits in memory for a larger write; for who has many writers."""
+        if self.is_open:
+            with self._poisoned_by_failure("writing failed"):
+                self._flush_pending()
+                self._flush_buffer()
 
     # -- ending -----------------------------------------------------------------------------
 

@@ -59,6 +59,13 @@ class ShardState:
         """How much it takes in a manifest, in archive rows or so."""
         return len(self.rows) + len(self.tombstones) + (len(self.condemned) + len(self.released)) // 8
 
+    def after(self, commits: Iterable[Commit]) -> ShardState:
+        """Return the state after some more commits."""
+        state = self.copy()
+        for commit in commits:
+            state.apply(commit)
+        return state
+
     def newest_first(self) -> list[ArchiveRow]:
         """The visible archives; an entry of an earlier one hides those of the same name in later ones."""
         return sorted(self.rows.values(), key=lambda row: (row.order, row.added, row.id), reverse=True)

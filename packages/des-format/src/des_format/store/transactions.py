@@ -30,6 +30,9 @@ Rewrite = Callable[[Shard, Commit], "Effects[tuple[Manifest, ShardState]]"]
 
 Clock = Callable[[], datetime]
 
+# The longest wait doubles with each conflict and shrinks by this with each success: about 3 of 4 tries succeed then.
+_RELAXATION = 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class CommitPolicy:
@@ -77,6 +80,7 @@ class Transactions:
         self._clock = clock
         self._policy = policy or CommitPolicy()
         self._random = random.Random()
+        self._waits: dict[ShardKey, float] = {}
 
     def commit(
         self,
@@ -102,8 +106,9 @@ class Transactions:
         """
         gives_up_at = time.monotonic() + self._policy.timeout_seconds
         commit_id = commit_id or new_id(self._clock())
-        shard = held if held is not None else (yield from self._shards.load(where))
-        retries = 0
+        shard = yield from self._begin(where, held, gives_up_at)
+        # Whoever gave `held` learns by this, too, that others committed since.
+        retries = int(held is not None and shard is not held)
         while True:
             draft = change(shard)
             if draft is None:
@@ -111,33 +116,58 @@ class Transactions:
             at = max(self._clock().astimezone(UTC), shard.state.at)
             commit = replace(draft, id=commit_id).numbered(shard.state.sequence + 1, at)
             try:
-                return Committed(commit, (yield from self._swap(shard, commit, rewrite)), retries)
+                shard = yield from self._swap(shard, commit, rewrite)
+                self._relax(where)
+                return Committed(commit, shard, retries)
             except (ConflictError, UnavailableError) as error:
                 failure: DesError = error
-            # Whose commit it was that won, or whether a lost reply was a success, only the manifest tells.
+                self._tense(where)
+            # Whose commit it was that won, or whether a lost reply was a success, only the manifest tells. It is read
+            # after the wait, right before the next try: what was read before it would lose again.
             while True:
+                is_last = time.monotonic() >= gives_up_at
+                if not is_last:
+                    yield from self._wait(where)
                 try:
-                    shard = yield from self._shards.load(where)
+                    shard = yield from self._shards.load(where, shard)
                     if (yield from self._landed(shard, commit)):
                         return Committed(commit, shard, retries)
-                    break
+                    if not is_last:
+                        break
                 except UnavailableError as error:
                     failure = error
-                    yield from self._wait(retries, gives_up_at, where, failure)
-                    retries += 1
-            yield from self._wait(retries, gives_up_at, where, failure)
+                    self._tense(where)
+                if is_last:
+                    raise _given_up(where, retries, failure) from failure
+                retries += 1
             retries += 1
 
-    def _wait(self, retries: int, gives_up_at: float, where: ShardKey, failure: DesError) -> Effects[None]:
-        if time.monotonic() >= gives_up_at:
-            if isinstance(failure, UnavailableError):
-                raise UnavailableError(f"shard {where} could not be committed to in time: {failure}") from failure
-            raise ConflictError(
-                f"shard {where}: others committed faster, {retries} times in a row; try again"
-            ) from failure
+    def _begin(self, where: ShardKey, held: Shard | None, gives_up_at: float) -> Effects[Shard]:
+        """The shard to start from; what is held does not do where others commit too."""
+        while True:
+            if where not in self._waits and held is not None:
+                return held
+            yield from self._wait(where)
+            try:
+                return (yield from self._shards.load(where, held))
+            except UnavailableError:
+                if time.monotonic() >= gives_up_at:
+                    raise
+                self._tense(where)
+
+    def _wait(self, where: ShardKey) -> Effects[None]:
+        if longest := self._waits.get(where, 0.0):
+            yield from ask(Sleep(self._random.uniform(0, longest)))
+
+    def _tense(self, where: ShardKey) -> None:
         policy = self._policy
-        longest = min(policy.max_backoff_seconds, policy.backoff_seconds * 2 ** min(retries, 20))
-        yield from ask(Sleep(self._random.uniform(0, longest)))
+        longest = max(policy.backoff_seconds, 2 * self._waits.get(where, 0.0))
+        self._waits[where] = min(policy.max_backoff_seconds, longest)
+
+    def _relax(self, where: ShardKey) -> None:
+        longest = self._waits.pop(where, 0.0) * _RELAXATION
+        if longest >= self._policy.backoff_seconds:
+            self._waits[where] = longest
 
     def _landed(self, shard: Shard, commit: Commit) -> Effects[bool]:
         """Whether a commit took effect: the commit of its number has its id."""
@@ -218,3 +248,9 @@ class Transactions:
         yield from ask(Write(segment_key(where, ref.id), data))
         self._shards.keep(ref, commits)
         return ref
+
+
+def _given_up(where: ShardKey, retries: int, failure: DesError) -> DesError:
+    if isinstance(failure, UnavailableError):
+        return UnavailableError(f"shard {where} could not be committed to in time: {failure}")
+    return ConflictError(f"shard {where}: others committed faster, {retries} times in a row; try again")

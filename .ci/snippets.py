@@ -100,7 +100,7 @@ def run_document(document: Path) -> int:
 
 
 def documents() -> list[Path]:
-    guides = [ROOT / "docs" / f"{name}.md" for name in ("quickstart", "store", "operations")]
+    guides = [ROOT / "docs" / f"{name}.md" for name in ("quickstart", "store", "operations", "caches")]
     return [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md")), *guides]
 
 

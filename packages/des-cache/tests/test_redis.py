@@ -13,6 +13,7 @@ import redis.asyncio
 import valkey
 from des_cache import AsyncRedisIndexCache, RedisIndexCache
 from des_cache.breaker import Breaker
+from des_cache.redispool import quick_client
 from des_format.errors import ConfigurationError, UnavailableError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -221,6 +222,15 @@ def test_a_client_of_another_kind_is_used_as_it_is(server: Server) -> None:
         assert cache.get_many(["a", "b"]) == {"a": EVERY_BYTE, "b": b""}
         cache.close()
         client.connection_pool.disconnect()
+
+
+def test_connections_of_another_kind_are_used_as_they_are() -> None:
+    class Connection:
+        pass
+
+    client = redis.Redis(connection_pool=redis.ConnectionPool(connection_class=Connection))
+    assert quick_client(client, 1.0) is None
+    assert quick_client(object(), 1.0) is None
 
 
 def test_answers_that_make_no_sense_fail_no_read() -> None:

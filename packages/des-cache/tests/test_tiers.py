@@ -133,6 +133,8 @@ async def test_a_defect_is_not_hidden(tiered: Any) -> None:
         await tiered(InMemoryIndexCache()).set({"a": 5})
     with pytest.raises(TypeError):
         await tiered(FaultyIndexCache(MemoryIndexCache(), Plan(fail_before(error=TypeError)))).get("a")
+    with pytest.raises(TypeError, match="neither port"):
+        await TieredCache(object()).get_many_async(["a"])  # type: ignore[arg-type]
 
 
 async def test_tiers_that_wait_run_in_threads_and_memory_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server(environment: None) -> Iterator[tuple[str, int]]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    # It writes a line for every request.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto.start()
     host, port = moto.get_host_and_port()
     yield str(host), int(port)
@@ -48,10 +51,16 @@ def endpoint_url(server: tuple[str, int]) -> str:
 
 
 @pytest.fixture(scope="session")
-def client(endpoint_url: str) -> Iterator[Any]:
+def session(environment: None) -> boto3.Session:
+    """One session for all, because it takes a while to read the description of S3."""
+    return boto3.Session()
+
+
+@pytest.fixture(scope="session")
+def client(endpoint_url: str, session: boto3.Session) -> Iterator[Any]:
     """A boto3 client that looks behind the stores' backs."""
     config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
-    client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    client = session.client("s3", endpoint_url=endpoint_url, config=config)
     yield client
     client.close()
 
@@ -75,12 +84,15 @@ def proxy(server: tuple[str, int]) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def make_store(bucket: str, endpoint_url: str, prefix: str) -> Iterator[Callable[..., S3ObjectStore]]:
+def make_store(
+    bucket: str, endpoint_url: str, prefix: str, session: boto3.Session
+) -> Iterator[Callable[..., S3ObjectStore]]:
     """Make stores of one prefix; arguments replace the usual ones."""
     made = []
 
     def make(**arguments: Any) -> S3ObjectStore:
-        store = S3ObjectStore(bucket, prefix, **{"endpoint_url": endpoint_url, "retries": QUICK} | arguments)
+        usual = {"endpoint_url": endpoint_url, "retries": QUICK, "session": session}
+        store = S3ObjectStore(bucket, prefix, **usual | arguments)
         made.append(store)
         return store
 

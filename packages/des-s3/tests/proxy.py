@@ -34,7 +34,9 @@ class Request:
         if self.method == "GET" and "list-type" in self.query:
             return "LIST"
         if "uploadId" in self.query or "uploads" in self.query:
-            return {"PUT": "PART", "DELETE": "ABORT"}.get(self.method, "CREATE" if "uploads" in self.query else "COMPLETE")
+            return {"PUT": "PART", "DELETE": "ABORT"}.get(
+                self.method, "CREATE" if "uploads" in self.query else "COMPLETE"
+            )
         return self.method
 
 

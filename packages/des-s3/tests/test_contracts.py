@@ -1,56 +1,79 @@
-"""The promises of the ports, by both engines."""
+"""The promises of the ports, by both engines; one store for all tests of a kind, because each test has its own keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
-from des_format.ports.objects import AsyncObjectStore, ObjectStore
+from des_format.ports.objects import ObjectStore
 from des_format.testing.contracts import AsyncObjectStoreContract, ObjectStoreContract, SyncObjectStore
 from des_s3 import S3ObjectStore
 
-Make = Callable[..., S3ObjectStore]
+Make = Callable[[Any], S3ObjectStore]
 
 
-class _OfS3:
+@pytest.fixture(scope="module")
+def make(bucket: str, endpoint_url: str, session: boto3.Session) -> Make:
+    return lambda engine: S3ObjectStore(bucket, "contracts", session=session, endpoint_url=endpoint_url, engine=engine)
+
+
+@pytest.fixture(scope="module")
+def by_obstore(make: Make) -> Iterator[ObjectStore]:
+    with make("obstore") as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def by_boto(make: Make) -> Iterator[ObjectStore]:
+    with make("boto") as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def async_by_obstore(make: Make) -> Iterator[ObjectStore]:
+    yield from _behind_the_port(make("obstore"))
+
+
+@pytest.fixture(scope="module")
+def async_by_boto(make: Make) -> Iterator[ObjectStore]:
+    yield from _behind_the_port(make("boto"))
+
+
+def _behind_the_port(inner: S3ObjectStore) -> Iterator[ObjectStore]:
+    with SyncObjectStore(inner) as store:
+        yield store
+        store._run(inner.aclose())
+
+
+class TestObstoreEngine(ObjectStoreContract):
     has_unique_tags = False  # an ETag is the MD5 of the content
 
-
-class TestObstoreEngine(_OfS3, ObjectStoreContract):
     @pytest.fixture
-    def store(self, make_store: Make) -> ObjectStore:
-        return make_store(engine="obstore")
+    def store(self, by_obstore: ObjectStore) -> ObjectStore:
+        return by_obstore
 
 
-class TestBotoEngine(_OfS3, ObjectStoreContract):
+class TestBotoEngine(ObjectStoreContract):
+    has_unique_tags = False
+
     @pytest.fixture
-    def store(self, make_store: Make) -> ObjectStore:
-        return make_store(engine="boto")
+    def store(self, by_boto: ObjectStore) -> ObjectStore:
+        return by_boto
 
 
-class TestOwnClient(_OfS3, ObjectStoreContract):
+class TestAsyncObstoreEngine(AsyncObjectStoreContract):
+    has_unique_tags = False
+
     @pytest.fixture
-    def store(self, make_store: Make, client: Any) -> ObjectStore:
-        return make_store(client=client)
+    def store(self, async_by_obstore: ObjectStore) -> ObjectStore:
+        return async_by_obstore
 
 
-class _Async(_OfS3, AsyncObjectStoreContract):
+class TestAsyncBotoEngine(AsyncObjectStoreContract):
+    has_unique_tags = False
+
     @pytest.fixture
-    def store(self, async_store: AsyncObjectStore) -> Iterator[ObjectStore]:
-        assert isinstance(async_store, S3ObjectStore)
-        with SyncObjectStore(async_store) as store:
-            yield store
-            store._run(async_store.aclose())
-
-
-class TestAsyncObstoreEngine(_Async):
-    @pytest.fixture
-    def async_store(self, make_store: Make) -> AsyncObjectStore:
-        return make_store(engine="obstore")
-
-
-class TestAsyncBotoEngine(_Async):
-    @pytest.fixture
-    def async_store(self, make_store: Make) -> AsyncObjectStore:
-        return make_store(engine="boto")
+    def store(self, async_by_boto: ObjectStore) -> ObjectStore:
+        return async_by_boto

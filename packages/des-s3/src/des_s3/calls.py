@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from contextlib import closing
 from typing import Any, NamedTuple, TypeVar
 
 from des_format.errors import DesError, UnsupportedOperationError
@@ -119,7 +120,8 @@ class Caller:
         try:
             answer: Answer = getattr(self.clients.sync(), call.operation)(**self._arguments(call))
             if call.operation == "get_object":
-                with answer["Body"] as body:
+                # Its own `with` would give the stream below, whose errors are not botocore's.
+                with closing(answer["Body"]) as body:
                     _check_partial(call, answer)
                     answer["Body"] = body.read()
         except VENDOR_ERRORS as error:
@@ -132,7 +134,7 @@ class Caller:
             client = await self.clients.of_loop()
             answer: Answer = await getattr(client, call.operation)(**self._arguments(call))
             if call.operation == "get_object":
-                async with answer["Body"] as body:
+                with closing(answer["Body"]) as body:
                     _check_partial(call, answer)
                     answer["Body"] = await body.read()
         except VENDOR_ERRORS as error:

@@ -46,6 +46,7 @@ class Clients:
         self._process = os.getpid()
         self._session = self._given_session
         self._sync: Any = None
+        self._loop_session: AioSession | None = None
         self._loops: dict[asyncio.AbstractEventLoop, tuple[AsyncExitStack, Any]] = {}
         self._fast: S3Store | None = None
         self._fast_credentials: ObstoreCredentials | None = None
@@ -83,11 +84,9 @@ class Clients:
         loop = asyncio.get_running_loop()
         if (known := self._loops.get(loop)) is not None:
             return known[1]
-        session = AioSession(profile=self._profile())
-        session.register_component("credential_provider", SharedCredentialProvider(self.session()))
         stack = AsyncExitStack()
         client = await stack.enter_async_context(
-            session.create_client(
+            self._session_of_loops().create_client(
                 "s3",
                 endpoint_url=self.settings.endpoint_url,
                 region_name=self.settings.region_name or self.session().region_name,
@@ -101,6 +100,16 @@ class Clients:
             del self._loops[closed]
         self._loops[loop] = stack, client
         return client
+
+    def _session_of_loops(self) -> AioSession:
+        with self._lock:
+            if self._loop_session is None:
+                session = AioSession(profile=self._profile())
+                session.register_component("credential_provider", SharedCredentialProvider(self.session()))
+                # It keeps the descriptions of the service, which take a tenth of a second to read.
+                session.register_component("data_loader", self.session()._session.get_component("data_loader"))
+                self._loop_session = session
+            return self._loop_session
 
     def _profile(self) -> str | None:
         name: str = self.session().profile_name

@@ -41,8 +41,8 @@ class S3ObjectStore:
     Credentials, region and endpoint come from boto3's own chain (environment, profile, container, instance), and
     follow when they rotate. Clients are made when they are first needed; nothing is asked of the service here.
 
-    Asynchronous calls run by an aiobotocore client for each event loop, which `aclose` closes; content that has to be
-    read by blocking calls (a path, a file, an iterator) is read and sent in a worker thread.
+    Asynchronous calls run by an aiobotocore client for each event loop, which `aclose` closes; conditional writes,
+    and content that has to be read by blocking calls (a path, a file, an iterator), by boto3 in a worker thread.
 
     Args:
         bucket: The bucket's name.
@@ -168,7 +168,9 @@ class S3ObjectStore:
     async def put_async(self, path: str, file: Content, *, mode: PutMode | None = None) -> PutResult:
         key, mode = self._key(path), mode or "overwrite"
         expected_tag(path, mode)
-        if not isinstance(file, bytes | bytearray | memoryview) or memoryview(file).nbytes > _SINGLE_PUT_BYTES:
+        is_large = not isinstance(file, bytes | bytearray | memoryview) or memoryview(file).nbytes > _SINGLE_PUT_BYTES
+        # A conditional write is sent once, but aiohttp repeats a PUT by itself where the connection is dropped.
+        if is_large or mode != "overwrite":
             return await asyncio.to_thread(self.put, path, file, mode=mode)
         return await self._caller.run_async(put(key, bytes(file), mode, self._quotes))
 

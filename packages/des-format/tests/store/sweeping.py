@@ -8,23 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from des_format.errors import DesError, InvalidInputError
 from des_format.objects import MemoryObjectStore
 from des_format.store import CommitPolicy, DesStore, Operation, StoreOptions
-from des_format.store.keys import ShardKey, archive_key, big_file_object_key, segment_key, tombstones_key
+from des_format.store.effects import Delete, Write
+from des_format.store.keys import ShardKey, archive_key, big_file_object_key, manifest_key, segment_key, tombstones_key
 from des_format.store.snapshots import load_history
 from des_format.testing import Fault, FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
 
 from .runners import DiedError, open_store
 
-__all__ = ["Sweep", "Swept", "View", "check_nothing_needed_is_gone", "look", "needed_keys"]
+__all__ = ["Sweep", "Swept", "View", "check_nothing_needed_is_gone", "look", "needed_keys", "yesterday"]
 
 Entries = dict[str, bytes]
 View = dict[ShardKey, Entries]
 _PASTS = 4
+
+
+def yesterday() -> datetime:
+    """When what is there was made; what is about as old as a manifest is no garbage, because one may have been lost."""
+    return datetime.now(UTC) - timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ def needed_keys(objects: Any) -> set[str]:
     keys = {"des-store.json"}
     for where in runner.run(store.engine.all_shards()):
         shard, commits = runner.run(load_history(store.engine.shards, where))
+        keys.add(manifest_key(where))
         keys |= {segment_key(where, ref.id) for ref in shard.manifest.segments}
         rows = [row for commit in commits for row in commit.added]
         keys |= {archive_key(where, row.id) for row in rows}
@@ -129,7 +136,6 @@ class Sweep:
         swept: The operation.
 
     Attributes:
-        request_count: How many requests it takes when nothing fails.
         old: What is there before.
         new: What is there after.
     """
@@ -137,34 +143,40 @@ class Sweep:
     def __init__(self, swept: Swept) -> None:
         self._swept = swept
         objects = MemoryObjectStore()
-        swept.prepare(DesStore.init(objects, n_bits=swept.n_bits, options=swept.options))
+        earlier = replace(swept.options, clock=yesterday)
+        swept.prepare(DesStore.init(objects, n_bits=swept.n_bits, options=earlier))
         self._prepared = {key: bytes(objects.get(key).buffer()) for key in all_keys(objects)}
         self.old = look(objects)
         self._pasts = look_back(objects)
         store, runner = open_store(objects, swept.options)
         swept.run(store)
-        self.request_count = runner.request_count
+        self._requests = [request for requests in runner.rounds for request in requests]
         self.new = look(objects)
         self._check(objects, "nothing failed")
 
     def run(self) -> int:
         """Go through all of them; return how many there were."""
         cases = 0
-        for nth in range(1, self.request_count + 1):
-            for kind, plan in self._plans(nth):
+        for nth, request in enumerate(self._requests, start=1):
+            for kind, plan in self._plans(nth, changes=isinstance(request, Write | Delete)):
                 self._interrupt(f"{kind} at request {nth}", plan)
                 cases += 1
             for dies in ("before", "after"):
-                self._interrupt(f"death {dies} request {nth}", Plan(), dies_at=nth, dies=dies)
-                cases += 1
+                if dies == "before" or isinstance(request, Write | Delete):
+                    self._interrupt(f"death {dies} request {nth}", Plan(), dies_at=nth, dies=dies)
+                    cases += 1
+        for nth in range(1, sum(isinstance(one, Write) and not one.overwrite for one in self._requests) + 1):
+            self._interrupt(f"reply of conditional put {nth} lost", Plan(lose_reply(nth)))
+            cases += 1
         return cases
 
-    def _plans(self, nth: int) -> Iterator[tuple[str, Plan]]:
-        for make in (fail_before, fail_after, lose_reply):
-            yield make.__name__, Plan(make(nth))
-        for make in (fail_before, fail_after):
-            yield f"{make.__name__} twice", Plan(make(nth), make(nth + 1))
+    def _plans(self, nth: int, *, changes: bool) -> Iterator[tuple[str, Plan]]:
+        yield "failure before", Plan(fail_before(nth))
         yield "storage away", _Away(nth)
+        if changes:  # To fail after a read is to fail before it.
+            yield "failure after", Plan(fail_after(nth))
+            yield "two failures before", Plan(fail_before(nth), fail_before(nth + 1))
+            yield "two failures after", Plan(fail_after(nth), fail_after(nth + 1))
 
     def _restored(self) -> MemoryObjectStore:
         objects = MemoryObjectStore()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import pytest
 from des_format import DesWriter
 from des_format.errors import DesError, EntryDeletedError, StoreNotFoundError
 from des_format.objects import MemoryObjectStore
-from des_format.store import ArchiveOptions, Commit, DesStore, NewEntry, Operation, ShardKey, StoreOptions
-from des_format.store.state import NO_TIME
+from des_format.store import ArchiveOptions, DesStore, NewEntry, StoreOptions
 from des_format.testing import FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
 
+from .filling import fill
 from .sweeping import Sweep, Swept, all_keys
 
 DAY = "20251125"
@@ -23,22 +22,8 @@ BIG = StoreOptions(writing=ArchiveOptions(big_file_threshold=100))
 WHY: dict[str, Any] = {"reason": "asked to", "by": "me"}
 
 
-def fill(commits: int) -> Callable[[DesStore], None]:
-    """At most three archives, and commits of nothing before them: a shard of few archives is quick to look at."""
-
-    def prepare(store: DesStore) -> None:
-        for where in [ShardKey(DAY, shard) for shard in "01"[: 2**store.descriptor.n_bits]]:
-            for _ in range(commits - 3):
-                nothing = Commit(0, NO_TIME, "", Operation.CONDEMN)
-                store.runner.run(store.engine.writes.commit(where, lambda _shard, nothing=nothing: nothing))
-        for number in range(min(3, commits)):
-            store.put(str(number), AT, f"version {number}".encode())
-
-    return prepare
-
-
 def test_put_into_an_empty_shard() -> None:
-    assert Sweep(Swept(lambda _store: None, lambda store: store.put("a", AT, b"new"))).run() == 3 * 8
+    assert Sweep(Swept(lambda _store: None, lambda store: store.put("a", AT, b"new"))).run() == 2 * 7 + 3 + 2
 
 
 @pytest.mark.parametrize("earlier", [1, 2, 32, 33])  # The 33rd commit seals a segment.

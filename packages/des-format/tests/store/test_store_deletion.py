@@ -16,7 +16,7 @@ from des_format.objects import MemoryObjectStore
 from des_format.store import ArchiveOptions, AsyncDesStore, DesStore, NewEntry, Operation, StoreOptions
 from des_format.store.building import build_archive
 from des_format.store.effects import Effects, Request
-from des_format.store.ids import new_id
+from des_format.store.ids import id_at, new_id
 from des_format.store.keys import ShardKey
 from des_format.store.writes import NewArchive
 
@@ -479,7 +479,7 @@ def test_an_archive_id_that_was_collected_is_refused_for_a_time(morning: datetim
     where = ShardKey(DAY, "0")
     engine = store.engine
     data, footer = build_archive([("b", NewEntry("b", morning, b"2"))], None, ArchiveOptions())  # type: ignore[arg-type]
-    archive = NewArchive(where, new_id(), data, footer)
+    archive = NewArchive(where, id_at(datetime.now(UTC) + timedelta(hours=1)), data, footer)
     store.runner.run(engine.writes.publish(archive))
     store.gc(min_age=timedelta(0), dry_run=False)
     with pytest.raises(ArchiveCondemnedError, match=archive.id):

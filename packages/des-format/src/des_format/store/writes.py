@@ -240,20 +240,30 @@ class Writes:
             "shard": where.shard,
             "tombstones": [tombstone.to_json() for tombstone in tombstones],
         }
-        key = tombstones_key(where, commit_id)
         # The id is new, so whatever is there is an earlier attempt of this very write.
-        yield from ask(Write(key, encode_checked(record), overwrite=True))
+        write = Write(tombstones_key(where, commit_id), encode_checked(record), overwrite=True)
+        held = self._present.held(where) or (yield from self._shards.load(where))
+        yield from ask(write)
 
         def change(_shard: Shard) -> Commit:
             return Commit(0, NO_TIME, "", Operation.DELETE, tombstones=tombstones)
 
-        return (yield from self.commit(where, change, commit_id))
+        committed = yield from self.commit(where, change, held, commit_id)
+        if committed.retries:
+            # What came between may be a collection that took the record for garbage. Now the manifest names it.
+            yield from ask(write)
+        return committed
 
     def commit(
-        self, where: ShardKey, change: Callable[[Shard], Commit | None], commit_id: str | None = None
+        self,
+        where: ShardKey,
+        change: Callable[[Shard], Commit | None],
+        held: Shard | None = None,
+        commit_id: str | None = None,
     ) -> Effects[Committed]:
         """Commit a change, starting from the version that is held, and hold the result."""
-        committed = yield from self._transactions.commit(where, change, self._present.held(where), commit_id)
+        held = held or self._present.held(where)
+        committed = yield from self._transactions.commit(where, change, held, commit_id)
         self._present.keep(committed.shard)
         return committed
 

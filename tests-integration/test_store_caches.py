@@ -116,7 +116,7 @@ def test_caches_in_redis(objects: MeteredObjectStore, tmp_path: Path, redis_url:
 def test_redis_goes_down_in_the_middle(
     objects: MeteredObjectStore, processes: Processes, redis_url: str, tiers: str
 ) -> None:
-    cache: Any = open_cache(tiers.format(redis=redis_url))
+    cache = open_cache(tiers.format(redis=redis_url))
     store = DesStore.open(objects, cache=cache, options=OPTIONS)
     for number, (uid, data) in enumerate(ENTRIES.items()):
         if number == 3:
@@ -150,7 +150,7 @@ async def test_the_asynchronous_store(
 def test_what_redis_damages_is_read_from_the_archive(objects: MeteredObjectStore, redis_url: str) -> None:
     import redis
 
-    cache: Any = open_cache(redis_url)
+    cache = open_cache(redis_url)
     store = DesStore.open(objects, cache=cache, options=OPTIONS)
     assert store.get(UIDS[0], MORNING) == ENTRIES[UIDS[0]]
     with redis.Redis.from_url(redis_url.partition("?")[0]) as client:

@@ -115,7 +115,7 @@ def test_it_does_what_a_simple_model_does(
         if step == "set":
             empty = InMemoryIndexCache(max_bytes=1 << 20)
             empty.set(key, bytes(size))
-            cost = empty.get_stats()["bytes"] or 0
+            cost = empty.get_stats()["bytes"]
             cache.set_many({key: bytes(size)})
             model.pop(key, None)
             if cost <= max_bytes:
@@ -147,7 +147,7 @@ def test_the_bound_in_bytes_is_the_memory_that_it_takes() -> None:
     finally:
         tracemalloc.stop()
     assert 0.95 * (4 << 20) < taken < 1.02 * (4 << 20)
-    assert cache.get_stats()["evictions"] == 5000 - (cache.get_stats()["entries"] or 0)
+    assert cache.get_stats()["evictions"] == 5000 - cache.get_stats()["entries"]
 
 
 def test_the_bounds_hold_for_many_threads() -> None:
@@ -164,7 +164,7 @@ def test_the_bounds_hold_for_many_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(use, range(4)))
     stats = cache.get_stats()
-    assert (stats["bytes"] or 0) <= 20_000
-    assert (stats["entries"] or 0) <= 15
+    assert stats["bytes"] <= 20_000
+    assert stats["entries"] <= 15
     cache.clear()
     assert cache.get_stats()["bytes"] == 0

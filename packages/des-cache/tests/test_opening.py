@@ -80,6 +80,13 @@ def test_one_asynchronous_cache_is_itself() -> None:
     assert isinstance(open_async_cache("memory://"), InMemoryIndexCache)
 
 
+async def test_whatever_was_opened_can_be_closed(tmp_path: Path) -> None:
+    for url in ("memory://", tmp_path.as_uri(), "redis://host", f"memory://,{tmp_path.as_uri()},redis://host"):
+        open_cache(url).close()
+        await open_cache(url).close_async()
+        await open_async_cache(url).close_async()
+
+
 def test_entry_points_open_the_same(tmp_path: Path) -> None:
     assert isinstance(open_index_cache(tmp_path.as_uri()), DiskIndexCache)
     assert isinstance(open_index_cache("redis://host"), RedisIndexCache)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-import valkey
 from des_cache import AsyncRedisIndexCache, RedisIndexCache
 from des_cache.breaker import Breaker
 from des_cache.redispool import quick_client
@@ -60,6 +59,8 @@ def test_the_published_methods_do_as_published(cache: RedisIndexCache, raw: Any)
 
 
 def test_what_one_client_keeps_another_reads_however_it_decodes(server: Server) -> None:
+    import valkey  # It comes with the server.
+
     clients: list[Any] = [
         redis.Redis(port=server.port),
         redis.Redis(port=server.port, decode_responses=True),

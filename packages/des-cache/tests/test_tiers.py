@@ -90,7 +90,7 @@ async def test_a_broken_tier_fails_no_read_and_no_write(tiered: Any, broken: int
     assert await cache.get("a", "b") == {"a": b"1"}
     tiers[broken - 1].delete_many(["a"])
     assert await cache.get("a") == {"a": b"1"}
-    assert cache.cache.get_stats()[broken]["errors"] >= 2
+    assert cache.cache.get_stats()["tiers"][broken]["errors"] >= 2
 
 
 async def test_a_delete_goes_through_all_tiers_and_tells_of_those_that_failed(tiered: Any) -> None:
@@ -176,13 +176,13 @@ def test_there_must_be_a_tier() -> None:
 def test_clear_and_stats_are_those_of_the_tiers(tmp_path: Path) -> None:
     cache = TieredCache(InMemoryIndexCache(), OnlySync(), DiskIndexCache(tmp_path))
     cache.set_many({"a": b"1"})
-    assert [(stats["tier"], stats.get("entries")) for stats in cache.get_stats()] == [
+    assert [(stats["tier"], stats.get("entries")) for stats in cache.get_stats()["tiers"]] == [
         ("memory", 1),
         ("OnlySync", None),
         ("disk", 1),
     ]
     cache.clear()
-    assert [stats.get("entries") for stats in cache.get_stats()] == [0, None, 0]
+    assert [stats.get("entries") for stats in cache.get_stats()["tiers"]] == [0, None, 0]
 
 
 def test_a_clear_that_failed_is_told(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_clear_that_failed_is_told(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(UnavailableError, match="1 of 2"):
         cache.clear()
-    assert cache.get_stats()[0]["entries"] == 0
+    assert cache.get_stats()["tiers"][0]["entries"] == 0
 
 
 async def test_closing_closes_what_can_be_closed() -> None:

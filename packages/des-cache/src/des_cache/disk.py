@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from des_format.errors import ConfigurationError, UnavailableError
 
@@ -110,7 +111,7 @@ class DiskIndexCache(ThreadTwins):
         """
         _remove_all((Path(path) for path, _ in values_of(self._folders())), self._tally)
 
-    def get_stats(self) -> dict[str, int]:
+    def get_stats(self) -> dict[str, Any]:
         """Entries and bytes of all processes, hits, misses, errors and evictions of this one; looks at every file."""
         sizes = [size for _, size in values_of(self._folders())]
         return {"entries": len(sizes), "bytes": sum(sizes), "max_bytes": self.max_bytes, **self._tally.stats()}

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from .bounds import check_seconds, check_size
 from .lru import ExpiringLru
@@ -116,7 +117,7 @@ class InMemoryIndexCache(InlineTwins):
             self._items.clear()
             self._tally.holds(0, 0)
 
-    def get_stats(self) -> dict[str, int | None]:
+    def get_stats(self) -> dict[str, Any]:
         """Counts: entries, expired and active ones of them, hits, misses, evictions; bytes; and the bounds.
 
         Takes time for each entry.

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from urllib.request import url2pathname
 
 from des_format.errors import ConfigurationError
-from des_format.ports.caches import AsyncIndexCache, IndexCache
+from des_format.ports.caches import IndexCache
 from des_format.ports.opening import open_index_cache
 
 from .disk import DiskIndexCache
@@ -16,15 +16,16 @@ from .memory import InMemoryIndexCache
 from .metrics import CacheMetrics
 from .rediscache import AsyncRedisIndexCache, RedisIndexCache
 from .tiers import TieredCache
-from .twins import AnyIndexCache
 from .urls import CacheUrl, split_urls
 
 __all__ = ["open_async_cache", "open_cache", "open_disk", "open_memory", "open_redis"]
 
 C = TypeVar("C", bound=RedisIndexCache | AsyncRedisIndexCache)
+AnyCache = InMemoryIndexCache | DiskIndexCache | RedisIndexCache | TieredCache
+AnyAsyncCache = InMemoryIndexCache | DiskIndexCache | AsyncRedisIndexCache | TieredCache
 
 
-def open_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyIndexCache:
+def open_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyCache:
     """Open the cache of a URL, or the tiers of several, with commas between them and the fastest first.
 
         memory://?max_bytes=256MiB&max_size=100000&ttl=60
@@ -32,7 +33,7 @@ def open_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyIndexCach
         redis://user:password@host:6379/0?prefix=des:index:&ttl=86400&timeout=0.25
 
     Redis with TLS is `rediss://`, which also takes the `ssl_...` arguments of redis-py. Schemes of other distributions
-    are opened as `des_format.ports.opening.open_index_cache` does.
+    are opened as `des_format.ports.opening.open_index_cache` does. Close the cache with `close`, or `close_async`.
 
     Args:
         url: The URL or URLs.
@@ -48,7 +49,7 @@ def open_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyIndexCach
     return TieredCache(*caches, metrics=metrics)
 
 
-def open_async_cache(url: str, *, metrics: CacheMetrics | None = None) -> AsyncIndexCache:
+def open_async_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyAsyncCache:
     """Open the same for one event loop: Redis is asked without threads.
 
     Arguments and errors as for `open_cache`.

@@ -47,9 +47,9 @@ class _RedisCache:
         """Whether the server failed so often that reads do not ask it for now."""
         return self._commands.server.is_open
 
-    def get_stats(self) -> dict[str, int]:
+    def get_stats(self) -> dict[str, Any]:
         """What this process counted: hits, misses, errors."""
-        counts = self._commands.tally.stats()
+        counts: dict[str, Any] = dict(self._commands.tally.stats())
         del counts["evictions"]  # They are the server's.
         return counts
 

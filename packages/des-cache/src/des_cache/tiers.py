@@ -94,12 +94,13 @@ class TieredCache:
         if failures:
             raise UnavailableError(f"{len(failures)} of {len(self.tiers)} tiers were not cleared") from failures[0]
 
-    def get_stats(self) -> list[dict[str, Any]]:
-        """For each tier its label and, in the words of its own `get_stats` if it has one, what was counted."""
-        return [
+    def get_stats(self) -> dict[str, Any]:
+        """As `tiers`, for each of them its label and what was counted, in the words of its own `get_stats` if any."""
+        tiers = [
             {"tier": tally.tier, **(tier.get_stats() if hasattr(tier, "get_stats") else tally.stats())}
             for tier, tally in zip(self.tiers, self._tallies, strict=True)
         ]
+        return {"tiers": tiers}
 
     def close(self) -> None:
         """Close the tiers that can be closed."""

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
-from des_format.ports.caches import AsyncIndexCache, IndexCache
+from des_format.ports.caches import IndexCache
 
-__all__ = ["AnyIndexCache", "InlineTwins", "ThreadTwins"]
-
-
-class AnyIndexCache(IndexCache, AsyncIndexCache, Protocol):
-    """A cache with the methods of both ports."""
+__all__ = ["InlineTwins", "ThreadTwins"]
 
 
 class InlineTwins:
@@ -27,6 +22,12 @@ class InlineTwins:
     async def delete_many_async(self: IndexCache, keys: Iterable[str], /) -> None:
         self.delete_many(keys)
 
+    def close(self) -> None:
+        """There is nothing to close; every cache that a URL opens can be."""
+
+    async def close_async(self) -> None:
+        """There is nothing to close."""
+
 
 class ThreadTwins:
     """Asynchronous methods for a cache whose methods wait: they run in a thread."""
@@ -39,3 +40,10 @@ class ThreadTwins:
 
     async def delete_many_async(self: IndexCache, keys: Iterable[str], /) -> None:
         await asyncio.to_thread(self.delete_many, list(keys))
+
+    def close(self) -> None:
+        """Let go of what is open; a cache that keeps nothing open has nothing to do."""
+
+    async def close_async(self) -> None:
+        """As `close`."""
+        await asyncio.to_thread(self.close)

@@ -196,11 +196,11 @@ def table(figures: Figures, about: dict[str, Any]) -> str:
             "|---|---:|---:|---|",
             *(f"| {what} | {goal} | {value} | {'yes' if ok else '**no**'} |" for what, goal, value, ok in rows),
             "",
-            f"Routed {figures['routed_gets_per_second']:,.0f} gets a second, bare {figures['bare_gets_per_second']:,.0f}."
-            f" The batch took {figures['batch_sync'] * 1e3:.0f} ms (asynchronously {figures['batch_async'] * 1e3:.0f} ms)"
-            f" for {figures['batch_requests']:.0f} requests and {figures['batch_cpu'] * 1e3:.0f} ms of CPU,"
-            f" one by one {figures['batch_one_by_one']:.1f} s. A commit wrote"
-            f" {figures['metadata_bytes_per_commit'] / 1024:.1f} KiB of manifest.",
+            f"Routed {figures['routed_gets_per_second']:,.0f} gets a second,"
+            f" bare {figures['bare_gets_per_second']:,.0f}. The batch took {figures['batch_sync'] * 1e3:.0f} ms"
+            f" (asynchronously {figures['batch_async'] * 1e3:.0f} ms) for {figures['batch_requests']:.0f} requests"
+            f" and {figures['batch_cpu'] * 1e3:.0f} ms of CPU, one by one {figures['batch_one_by_one']:.1f} s."
+            f" A commit wrote {figures['metadata_bytes_per_commit'] / 1024:.1f} KiB of manifest.",
         ]
     )
 

@@ -23,6 +23,7 @@ from des_format.objects import MemoryObjectStore
 from des_format.store import DesStore, Rebuild
 from des_format.store.checkedjson import decode_checked, encode_checked
 from des_format.store.commits import Operation
+from des_format.store.ids import id_at
 from des_format.store.keys import DESCRIPTOR_KEY, ObjectKind
 from des_format.testing import FaultyObjectStore, delay, fail_after, fail_before, lose_reply
 from hypothesis import given, settings
@@ -339,13 +340,14 @@ def test_by_force_nothing_comes_back_though_its_record_is_lost(shop: Shop) -> No
 
 def test_what_was_given_up_as_garbage_stays_so(shop: Shop) -> None:
     shop.clock.advance(hours=2)
-    orphan = f"{DAY_NAME}/1_orphan.des"
+    orphan_id = id_at(shop.clock.now)
+    orphan = f"{DAY_NAME}/1_{orphan_id}.des"
     write(shop.objects, orphan, read(shop.objects, keys_of(shop.objects, ObjectKind.ARCHIVE, DAY_NAME)[-1]))
     shop.clock.advance(days=1)
     assert shop.store.gc(min_age=NONE_AT_ALL, dry_run=False).deleted_count == 1
     write(shop.objects, orphan, read(shop.objects, keys_of(shop.objects, ObjectKind.ARCHIVE, DAY_NAME)[-1]))
     done = {str(one.where): one for one in rebuild(shop, force=True)}[f"{DAY_NAME}/1"]
-    assert "orphan" not in done.archives
+    assert orphan_id not in done.archives
     shop.check()
 
 
@@ -593,3 +595,15 @@ def test_after_any_history_a_rebuild_gives_what_was_there(steps: list[tuple[str,
         else:
             assert found[request] == shop.model[request]
     assert shop.store.verify().ok
+
+
+def test_an_archive_whose_object_is_lost_can_be_left_out(shop: Shop) -> None:
+    lost = keys_of(shop.objects, ObjectKind.ARCHIVE, DAY_NAME)[0]
+    where, archive_id = lost.removesuffix(".des").split("/")[1].split("_")
+    drop(shop.objects, lost)
+    with pytest.raises(InvalidInputError, match="of which shard"):
+        shop.store.rebuild(DAY_NAME, without=[archive_id])
+    (done,) = shop.store.rebuild(DAY_NAME, where, without=[archive_id], dry_run=False)
+    assert archive_id not in done.archives
+    assert shop.store.verify().ok
+    assert {row.archive_id for row in shop.store.list(DAY_NAME, where)} <= set(done.archives)

@@ -14,23 +14,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ..errors import CorruptArchiveError, InvalidInputError, ObjectNotFoundError
+from ..errors import CorruptArchiveError, InvalidInputError, ObjectNotFoundError, UnsupportedFormatError
 from ..ports.objects import ObjectMeta
 from .commits import Commit, Operation
 from .effects import Delete, Effects, Head, List, ask, together, value_of
 from .engine import Engine
-from .ids import time_of
+from .ids import CLOCK_DOUBT, time_of
 from .keys import ObjectKind, ShardKey, StoreObject, check_day, classify
 from .shards import Shard
 from .snapshots import load_history
 from .state import NO_TIME
 
-__all__ = ["BEFORE_HISTORY", "Garbage", "GarbageReport", "collect_garbage"]
+__all__ = ["Garbage", "GarbageReport", "collect_garbage"]
 
 _DELETE_BATCH = 500
 _UNCOMMITTED = "it was never committed"
-BEFORE_HISTORY = timedelta(hours=1)
-"""An archive is begun before the commit that makes it visible, and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ class _Day:
                 continue
             try:
                 is_complete &= yield from self._collect_shard(where, by_shard[shard])
-            except (CorruptArchiveError, ObjectNotFoundError) as error:
+            except (CorruptArchiveError, ObjectNotFoundError, UnsupportedFormatError) as error:
                 self._report.left_alone.append(f"{where}: {error}")
                 is_complete = False
         big_files = [(known, meta) for known, meta in self._listed if known.kind is ObjectKind.BIG_FILE]
@@ -303,8 +301,8 @@ class _ShardGarbage:
                     return "it was condemned before"
                 began_at = time_of(known.id) or meta["last_modified"]
                 created_at = self._shard.manifest.created_at or datetime.max.replace(tzinfo=UTC)
-                # Older than the manifest's whole history: perhaps that of a manifest that was lost.
-                return _UNCOMMITTED if began_at >= created_at - BEFORE_HISTORY else ""
+                # What may be older than the manifest's whole history is perhaps that of a manifest that was lost.
+                return _UNCOMMITTED if began_at >= created_at + CLOCK_DOUBT else ""
             case ObjectKind.SEGMENT if known.id not in self._segments:
                 return "the manifest does not name it"
             case ObjectKind.TOMBSTONES if known.id not in self._records:

@@ -239,11 +239,11 @@ class Commit:
         )
 
     def numbered(self, sequence: int, at: datetime) -> Self:
-        """Return the commit as number `sequence`: rows that it adds for the first time get it as their order too."""
+        """Return the commit as number `sequence`: rows that it adds for the first time get it."""
         return replace(
             self,
             sequence=sequence,
             at=at,
-            added=tuple(replace(row, added=sequence, order=row.order or sequence) for row in self.added),
+            added=tuple(replace(row, added=row.added or sequence, order=row.order or sequence) for row in self.added),
             tombstones=tuple(replace(tombstone, sequence=sequence, at=at) for tombstone in self.tombstones),
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class _Merge:
         def change(shard: Shard) -> Commit | None:
             if shard.state.rows.get(row.id) != row:
                 return None
-            marked = ArchiveRow(row.id, row.footer, 0, row.order, self._state.sequence, row.big_files)
+            marked = replace(row, purged=self._state.sequence)
             return Commit(0, NO_TIME, "", Operation.COMPACT, added=(marked,), removed=(row.id,))
 
         self._runner.run(self._engine.writes.commit(self._where, change))

@@ -12,12 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from ..layout import Footer
 from .commits import ArchiveRow, Commit, Operation, Tombstone
+from .ids import CLOCK_DOUBT
 from .state import ShardState
 
-__all__ = ["DOUBT", "FoundArchive", "FoundDeletion", "rebuilt_commit"]
-
-DOUBT = timedelta(minutes=5)
-"""Two times that differ by less, from clocks of two machines, do not tell what came first: deleted wins."""
+__all__ = ["FoundArchive", "FoundDeletion", "rebuilt_commit"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -111,7 +109,7 @@ def _tombstones(
     """
     found: dict[str, Tombstone] = {}
     for deletion in sorted(deletions, key=lambda one: one.at):
-        older = bisect_right(times, deletion.at + DOUBT)
+        older = bisect_right(times, deletion.at + CLOCK_DOUBT)  # In doubt, deleted.
         found[deletion.tombstone.uid] = replace(deletion.tombstone, sequence=2 * older + 1)
     for tombstone in known.tombstones.values():
         older = len(times) + bisect_left(orders, tombstone.sequence)

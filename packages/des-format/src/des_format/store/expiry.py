@@ -88,7 +88,8 @@ def expire_shard(engine: Engine, where: ShardKey, *, older_than: timedelta, dry_
         raise InvalidInputError(f"older_than {older_than} is negative")
     now = engine.options.clock().astimezone(UTC)
     shard, commits = yield from load_history(engine.shards, where)
-    horizon = max((c.sequence for c in commits if c.at <= now - older_than), default=0)
+    # A clock that was ahead gave commits a time to come; they must not keep history from ever being dropped.
+    horizon = max((c.sequence for c in commits if min(c.at, now) <= now - older_than), default=0)
     if horizon <= shard.manifest.horizon:
         return None
     plan = _plan(where, commits, horizon, now)

@@ -18,7 +18,10 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import InvalidInputError
 
-__all__ = ["check_archive_id", "id_at", "new_id", "time_of"]
+__all__ = ["CLOCK_DOUBT", "check_archive_id", "id_at", "new_id", "time_of"]
+
+CLOCK_DOUBT = timedelta(minutes=5)
+"""Two times that differ by less, from clocks of two machines, do not tell what came first."""
 
 _ARCHIVE_ID = re.compile(r"[0-9a-z]{1,64}\Z")
 _UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}\Z")

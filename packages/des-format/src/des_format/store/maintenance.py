@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from .bigfiles import Runs
@@ -126,7 +126,13 @@ class Maintenance:
         )
 
     def rebuild(
-        self, day: str | None = None, shard: str | int | None = None, *, dry_run: bool = True, force: bool = False
+        self,
+        day: str | None = None,
+        shard: str | int | None = None,
+        *,
+        dry_run: bool = True,
+        force: bool = False,
+        without: Collection[str] = (),
     ) -> list[Rebuild]:
         """Make manifests that are missing or damaged anew, from the archives and the records of deletions.
 
@@ -139,8 +145,9 @@ class Maintenance:
             shard: Only this shard, in hex; needs `day`.
             dry_run: Only say what would be done. This is the default.
             force: Also replace manifests that can be read, and go on where records of deletions cannot.
+            without: Ids of archives to leave out, such as one whose object is lost; needs `day` and `shard`.
         """
-        return rebuild_shards(self._engine, self._blocking, day, shard, dry_run=dry_run, force=force)
+        return rebuild_shards(self._engine, self._blocking, day, shard, dry_run=dry_run, force=force, without=without)
 
     def stats(self, day: str | None = None) -> StoreStats:
         """Add up what the manifests say, by day; reads no archive.

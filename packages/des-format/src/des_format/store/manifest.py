@@ -151,7 +151,9 @@ class Manifest:
         what = f"manifest {where}"
         value = decode_checked(data, what)
         try:
-            if value["format"] == "des-manifest" and value["version"] != FORMAT_VERSION:
+            if value["format"] != "des-manifest":
+                raise CorruptArchiveError(f"{what} has format {value['format']!r}, expected 'des-manifest'")
+            if value["version"] != FORMAT_VERSION:
                 raise UnsupportedFormatError(
                     f"{what} has version {value['version']}, this des-format reads {FORMAT_VERSION}"
                 )
@@ -205,6 +207,8 @@ def decode_segment(ref: SegmentRef, data: bytes, where: ShardKey) -> list[Commit
             f"{what}: found {len(data)} bytes with checksum {found}, expected {ref.size} with {ref.digest}"
         )
     try:
+        if zstandard.frame_content_size(data) > _MAX_SEGMENT_BYTES:
+            raise CorruptArchiveError(f"{what} would expand to over {_MAX_SEGMENT_BYTES} bytes")
         text = zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_SEGMENT_BYTES)
         return [Commit.from_json(commit) for commit in json.loads(text)]
     except DesError:

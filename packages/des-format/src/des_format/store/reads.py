@@ -241,7 +241,7 @@ class Reads:
         )
 
     def get_located(self, locator: Locator) -> Effects[tuple[Entry, bytes]]:
-        """Read the entry that a locator names: one request when its shard's manifest is held, else one round of two.
+        """Read the entry that a locator names: one request, and one before it when its shard's manifest is not held.
 
         Raises:
             InvalidLocatorError: Of another store, or its record is of another entry.

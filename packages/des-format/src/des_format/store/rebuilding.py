@@ -9,7 +9,7 @@ Source: docs/store-format.md, section "Rebuild".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 
@@ -24,7 +24,6 @@ from ..errors import (
 )
 from ..ports.objects import ObjectMeta
 from .bigfiles import Runs
-from .collection import BEFORE_HISTORY
 from .commits import Commit, Operation
 from .effects import Data, Effects, List, ReadAll, Sleep, Write, ask
 from .engine import Engine
@@ -70,7 +69,14 @@ class Rebuild:
 
 
 def rebuild_shards(
-    engine: Engine, runner: Runs, day: str | None, shard: str | int | None, *, dry_run: bool, force: bool
+    engine: Engine,
+    runner: Runs,
+    day: str | None,
+    shard: str | int | None,
+    *,
+    dry_run: bool,
+    force: bool,
+    without: Collection[str] = (),
 ) -> list[Rebuild]:
     """Rebuild the manifests that are missing or damaged; with `force` all.
 
@@ -81,14 +87,18 @@ def rebuild_shards(
         shard: Only this shard; needs `day`.
         dry_run: Only say what would be done.
         force: Also replace manifests that can be read, and go on where records of deletions cannot.
+        without: Ids of archives to leave out, such as one whose object is lost; for one shard, whose manifest is
+            replaced even if it can be read.
 
     Raises:
-        InvalidInputError: A shard without a day.
+        InvalidInputError: A shard without a day, or archives to leave out without a shard.
         UnsupportedFormatError: A manifest is of a newer version; it was left as it is.
         ConflictError, UnavailableError: As for any commit; that shard's manifest is as it was.
     """
     if shard is not None and day is None:
         raise InvalidInputError(f"shard {shard} of which day? Rebuilding one shard needs both")
+    if without and shard is None:
+        raise InvalidInputError(f"archives {', '.join(without)} of which shard? Leaving some out needs day and shard")
     only = engine.shard_key(day, shard) if day is not None and shard is not None else None
     by_day: dict[str, set[ShardKey]] = {}
     for known, _meta in runner.run(_listed(day)):
@@ -96,13 +106,17 @@ def rebuild_shards(
         if only in (None, where):
             by_day.setdefault(known.day, set()).add(where)
     return [
-        done for one in sorted(by_day) for done in _rebuild_day(engine, runner, sorted(by_day[one]), dry_run, force)
+        done
+        for one in sorted(by_day)
+        for done in _rebuild_day(engine, runner, sorted(by_day[one]), dry_run, force, without)
     ]
 
 
-def _rebuild_day(engine: Engine, runner: Runs, shards: Sequence[ShardKey], dry_run: bool, force: bool) -> list[Rebuild]:
+def _rebuild_day(
+    engine: Engine, runner: Runs, shards: Sequence[ShardKey], dry_run: bool, force: bool, without: Collection[str]
+) -> list[Rebuild]:
     seen = {where: runner.run(_look(engine, where)) for where in shards}
-    wanted = [where for where in shards if force or seen[where].why]
+    wanted = [where for where in shards if force or without or seen[where].why]
     if not wanted:
         return []
     # Listed after the manifests were read: whatever these commit was there before.
@@ -110,7 +124,11 @@ def _rebuild_day(engine: Engine, runner: Runs, shards: Sequence[ShardKey], dry_r
     return [
         runner.run(
             _ShardRebuild(
-                engine, where, seen[where], [(known, meta) for known, meta in listed if known.shard == where.shard]
+                engine,
+                where,
+                seen[where],
+                [(known, meta) for known, meta in listed if known.shard == where.shard],
+                without,
             ).run(dry_run=dry_run, force=force)
         )
         for where in wanted
@@ -174,13 +192,17 @@ class _ShardRebuild:
         where: The shard.
         seen: Its manifest.
         listed: Its objects, listed after the manifest was read.
+        without: Ids of archives to leave out.
     """
 
-    def __init__(self, engine: Engine, where: ShardKey, seen: _Seen, listed: Sequence[Listed]) -> None:
+    def __init__(
+        self, engine: Engine, where: ShardKey, seen: _Seen, listed: Sequence[Listed], without: Collection[str]
+    ) -> None:
         self._engine = engine
         self._where = where
         self._seen = seen
-        self._listed = listed
+        self._listed = [(known, meta) for known, meta in listed if known.id not in without]
+        self._without = without
         self._id = new_id(engine.options.clock())
 
     def run(self, *, dry_run: bool, force: bool) -> Effects[Rebuild]:
@@ -214,7 +236,9 @@ class _ShardRebuild:
 
     def _commit(self, archives: Sequence[FoundArchive], deletions: Sequence[FoundDeletion]) -> Commit:
         now = self._engine.options.clock().astimezone(UTC)
-        return rebuilt_commit(archives, deletions, self._seen.known, commit_id=self._id, now=now)
+        known = self._seen.known.copy()
+        known.rows = {key: row for key, row in known.rows.items() if key not in self._without}
+        return rebuilt_commit(archives, deletions, known, commit_id=self._id, now=now)
 
     def _keep_copy(self) -> Effects[str | None]:
         """Copy the manifest that is about to be replaced."""
@@ -248,7 +272,7 @@ class _ShardRebuild:
         transactions = self._engine.transactions
         state = fold([commit])
         # Archives that were left out are older than that, so `gc` leaves them alone.
-        created_at = commit.at + BEFORE_HISTORY
+        created_at = commit.at
         empty = Manifest(self._engine.descriptor.store_id, self._where, horizon=commit.sequence, created_at=created_at)
         manifest = empty.with_commit(commit)
         if manifest.is_full:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -27,7 +28,7 @@ from des_format.errors import (
 )
 from des_format.objects import LocalObjectStore, MemoryObjectStore
 from des_format.routing import locate_shard
-from des_format.store import ArchiveOptions, DesStore, NewEntry, StoreOptions
+from des_format.store import ArchiveOptions, AsyncDesStore, DesStore, NewEntry, StoreOptions
 
 OpenAny = Callable[..., Any]
 BIG = StoreOptions(writing=ArchiveOptions(big_file_threshold=1000))
@@ -363,3 +364,24 @@ def test_metadata_comes_back_and_is_not_changed(store: Any, morning: datetime) -
     assert meta == {"type": "scan", "pages": [1, 2]}
     (listed,) = store.list(DAY)
     assert listed.entry.meta == meta
+
+
+async def test_the_asynchronous_store_is_maintained_and_its_entries_are_read_in_parts() -> None:
+    store = await AsyncDesStore.init(MemoryObjectStore(), n_bits=0)
+    at = datetime(2025, 11, 25, tzinfo=UTC)
+    payload = bytes(range(256)) * 64
+    for name in ("a", "b", "c"):
+        await store.put(name, at, payload)
+    file = await store.open_entry("b", at)
+    assert file.seek(-10, io.SEEK_END) == len(payload) - 10
+    assert await file.read() == payload[-10:]
+    assert await file.read() == b""
+    await store.delete("a", at, reason="test", by="me")
+    (done,) = await store.compact()
+    assert (done.entries_kept, done.entries_dropped) == (2, 1)
+    assert (await store.verify()).ok
+    assert await store.rebuild() == []
+    assert (await store.stats()).entries == 2
+    assert [one.where.shard for one in await store.expire(timedelta(0))] == ["0"]
+    assert (await store.gc(min_age=timedelta(0), dry_run=False)).deleted_count == 4
+    assert await store.get("c", at) == payload

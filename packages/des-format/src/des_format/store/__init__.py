@@ -7,6 +7,7 @@ from .commits import ArchiveRow, Commit, Operation, Tombstone
 from .compaction import Compaction
 from .daily import DailyShardedDesStore
 from .descriptor import Descriptor
+from .entryfile import AsyncEntryFile
 from .expiry import Expiry
 from .grouping import AsyncGroupWriter, GroupWriter
 from .keys import ShardKey
@@ -25,6 +26,7 @@ __all__ = [
     "ArchiveOptions",
     "ArchiveRow",
     "AsyncDesStore",
+    "AsyncEntryFile",
     "AsyncGroupWriter",
     "AsyncSnapshot",
     "Commit",

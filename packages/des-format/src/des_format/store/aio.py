@@ -24,6 +24,7 @@ from .compaction import Compaction
 from .descriptor import Descriptor, create_descriptor, read_descriptor
 from .effects import Effects
 from .engine import Engine, check_agreement
+from .entryfile import AsyncEntryFile
 from .expiry import Expiry
 from .grouping import AsyncGroupWriter, GroupLimits
 from .ids import new_id
@@ -33,8 +34,11 @@ from .maintenance import Maintenance
 from .options import StoreOptions
 from .probing import check_conditional_writes
 from .reads import Reads, Request, Uid
+from .rebuilding import Rebuild
 from .running import AsyncRunner, LoopRunner
 from .snapshots import AsOf, load_history
+from .statistics import StoreStats
+from .verification import StoreVerifyReport
 from .writes import Receipt
 
 __all__ = ["AsyncDesStore", "AsyncSnapshot"]
@@ -76,6 +80,14 @@ class _AsyncStoreReads:
     async def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> bytes:
         """Return payload bytes `[start, end)`, as `DesReader.read_range` does."""
         return await self._run(self._reads.read_range(uid, created_at, start, end))
+
+    async def open_entry(self, uid: Uid, created_at: datetime) -> AsyncEntryFile:
+        """Return a seekable, read-only file over an entry's payload; a compressed one is expanded for each read."""
+        found = await self._run(self._reads.find(uid, created_at))
+        archive, entry = found.archive, found.entry
+        return AsyncEntryFile(
+            entry, lambda start, end: self._run(archive.run(archive.core.read_entry_range(entry, start, end)))
+        )
 
     async def days(self) -> list[str]:
         """Return the days that have shards; lists the store's objects."""
@@ -253,6 +265,18 @@ class AsyncDesStore(_AsyncStoreReads):
     async def gc(self, **options: Any) -> GarbageReport:
         """Delete garbage; arguments as for `DesStore.gc`."""
         return await asyncio.to_thread(self._maintenance().gc, **options)
+
+    async def verify(self, **options: Any) -> StoreVerifyReport:
+        """Check the whole store, or a part; arguments as for `DesStore.verify`."""
+        return await asyncio.to_thread(self._maintenance().verify, **options)
+
+    async def rebuild(self, day: str | None = None, shard: str | int | None = None, **options: Any) -> list[Rebuild]:
+        """Make lost or damaged manifests anew; arguments as for `DesStore.rebuild`."""
+        return await asyncio.to_thread(self._maintenance().rebuild, day, shard, **options)
+
+    async def stats(self, day: str | None = None) -> StoreStats:
+        """Add up what the manifests say; as `DesStore.stats`."""
+        return await asyncio.to_thread(self._maintenance().stats, day)
 
     async def __aenter__(self) -> Self:
         return self

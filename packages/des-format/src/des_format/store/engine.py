@@ -117,10 +117,11 @@ class Engine:
 
     def load_archive(self, runner: Runs, path: Path, where: ShardKey, archive_id: str | None) -> NewArchive:
         """Prepare a finished archive file for adding; stores its big files."""
+        began_at = self.options.clock()
         chosen = check_archive_id(archive_id) if archive_id is not None else new_id(self.options.clock())
         big_files = StoreBigFiles(runner, where.day, self.options.clock)
         footer = inspect_archive(path, big_files)
-        return NewArchive(where, chosen, path, footer, tuple(big_files.written))
+        return NewArchive(where, chosen, path, footer, tuple(big_files.written), began_at)
 
     # -- deleting ---------------------------------------------------------------------------
 

@@ -133,6 +133,7 @@ class ShardWriter(DesWriter):
         self._engine = engine
         self._runner = runner
         self._where = where
+        self._began_at = engine.options.clock()
         self._id = check_archive_id(archive_id) if archive_id is not None else new_id(engine.options.clock())
         # Once an attempt may have had an effect, only the history tells whether the archive was added.
         self._may_be_known = archive_id is not None
@@ -241,7 +242,9 @@ class ShardWriter(DesWriter):
 
     def _commit(self) -> Receipt:
         assert self._footer is not None
-        archive = NewArchive(self._where, self._id, self._draft.data, self._footer, tuple(self._external))
+        archive = NewArchive(
+            self._where, self._id, self._draft.data, self._footer, tuple(self._external), self._began_at
+        )
         writes = self._engine.writes
         once, self._may_be_known = self._may_be_known, True
         return self._runner.run(writes.add_once(archive) if once else writes.add(archive))

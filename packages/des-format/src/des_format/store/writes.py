@@ -70,6 +70,7 @@ class NewArchive:
         data: Its bytes, or the path of a local file; None when its object is written already.
         footer: Its footer.
         big_files: SHA-256 (hex) of the big files that its entries refer to.
+        began_at: When the first of them may have been stored; None for the time of the id.
     """
 
     where: ShardKey
@@ -77,6 +78,7 @@ class NewArchive:
     data: bytes | Path | None
     footer: Footer
     big_files: tuple[str, ...] = ()
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ class Writes:
 
     def _refuse_late(self, archive: NewArchive) -> None:
         """Big files that were there when writing began may be garbage by now: see docs/store-format.md, "Garbage"."""
-        began_at = time_of(archive.id)
+        began_at = archive.began_at or time_of(archive.id)
         if archive.big_files and began_at is not None and self._clock() - began_at > GRACE / 2:
             raise ConflictError(
                 f"archive {archive.id} of {archive.where} was begun at {format_time(began_at)}, more than"

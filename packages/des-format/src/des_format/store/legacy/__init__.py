@@ -1,7 +1,7 @@
 """Stores of the two published systems, read-only."""
 
-from .aio import AsyncEntryFile, AsyncLegacyStore
+from .aio import AsyncLegacyStore
 from .layouts import LegacyLayout
 from .store import LegacyStore
 
-__all__ = ["AsyncEntryFile", "AsyncLegacyStore", "LegacyLayout", "LegacyStore"]
+__all__ = ["AsyncLegacyStore", "LegacyLayout", "LegacyStore"]

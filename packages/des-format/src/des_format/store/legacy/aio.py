@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from ...errors import InvalidInputError, UnsupportedOperationError
+from ...errors import UnsupportedOperationError
 from ...ports.objects import AsyncObjectStore
 from ...ports.opening import open_object_store
+from ..entryfile import AsyncEntryFile
 from ..keys import check_day
 from ..listing import StoredEntry
 from ..running import AsyncRunner
@@ -21,41 +21,7 @@ from .pinned import Pinned
 from .search import LegacyReads, Request, Uid
 from .view import AsyncView
 
-__all__ = ["AsyncEntryFile", "AsyncLegacyStore"]
-
-
-class AsyncEntryFile:
-    """A seekable, read-only file over one entry's payload; each `read` asks for what it needs.
-
-    Attributes:
-        entry: What the archive says about the entry.
-    """
-
-    def __init__(self, runner: AsyncRunner, pinned: Pinned) -> None:
-        self.entry = pinned.entry
-        self._runner = runner
-        self._pinned = pinned
-        self._position = 0
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a byte of the payload and return its position."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.entry.size}.get(whence)
-        if base is None or base + offset < 0:
-            raise InvalidInputError(f"position {offset} from {whence} is before the first byte, or from nowhere")
-        self._position = base + offset
-        return self._position
-
-    async def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, all that are left for -1; none at the end."""
-        end = self.entry.size if size < 0 else min(self._position + size, self.entry.size)
-        if end <= self._position:
-            return b""
-        data = await self._runner.run(self._pinned.read(self._position, end))
-        self._position += len(data)
-        return data
+__all__ = ["AsyncLegacyStore"]
 
 
 class AsyncLegacyStore:
@@ -103,7 +69,8 @@ class AsyncLegacyStore:
 
     async def open_entry(self, uid: Uid, created_at: datetime) -> AsyncEntryFile:
         """Return a seekable, read-only file over an entry's payload, whose `read` is a coroutine."""
-        return AsyncEntryFile(self._runner, Pinned(await self._runner.run(self._reads.find(uid, created_at))))
+        pinned = Pinned(await self._runner.run(self._reads.find(uid, created_at)))
+        return AsyncEntryFile(pinned.entry, lambda start, end: self._runner.run(pinned.read(start, end)))
 
     async def exists(self, uid: Uid, created_at: datetime) -> bool:
         """Whether `get` would find an entry; False for a deleted one."""

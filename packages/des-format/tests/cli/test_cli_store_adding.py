@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from des_format import DesWriter
-from des_format.cli.store import grouping
+from des_format.cli.store import adding, grouping
 from des_format.store import DesStore
 
 Des = Callable[..., Any]
@@ -175,29 +175,36 @@ class TestPut:
         with DesStore.open(empty) as opened:
             assert {uid: opened.get(uid, NOON) for uid in payloads} == payloads
 
-    def test_a_file_that_cannot_be_read_is_named(
-        self, des: Des, empty: Path, monkeypatch: pytest.MonkeyPatch, trees: Any
+    @pytest.mark.parametrize("batch_bytes", [2**20, 4])
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda path: path.write_bytes(b"other size"), "2: changed since the command began: it had 3 bytes"),
+            (lambda path: path.unlink(), "2: cannot be opened: No such file or directory"),
+        ],
+    )
+    def test_a_file_that_changes_meanwhile_is_named(
+        self,
+        des: Des,
+        empty: Path,
+        trees: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        batch_bytes: int,
+        change: Callable[[Path], None],
+        says: str,
     ) -> None:
-        trees.write(Path(), {"1": b"one", "2": b"two"})
-        whole = grouping.add_grouped
+        trees.write(Path(), {"2": b"two", "18": b"eighteen"})
 
         def late(store: Any, incoming: Any, on_bytes: Any) -> Any:
-            Path("2").write_bytes(b"other size")
-            return whole(store, incoming, on_bytes)
+            change(Path("2"))
+            return grouping.add_grouped(store, incoming, on_bytes)
 
-        monkeypatch.setattr("des_format.cli.store.adding.add_grouped", late)
-        result = des("store", "put", empty, "1", "2", *AT_NOON)
-        assert result.exit_code == 0, "its new content is as good as its old"
-        assert des("store", "get", empty, "2", *AT_NOON).stdout == "other size"
-
-        def later(store: Any, incoming: Any, on_bytes: Any) -> Any:
-            Path("2").unlink()
-            return whole(store, incoming, on_bytes)
-
-        monkeypatch.setattr("des_format.cli.store.adding.add_grouped", later)
-        result = des("store", "put", empty, "1", "2", *AT_NOON)
-        assert result.exit_code == 1
-        assert "2: cannot be opened: No such file or directory; neither" in result.stderr
+        monkeypatch.setattr(adding, "add_grouped", late)
+        monkeypatch.setattr(grouping, "_BATCH_BYTES", batch_bytes)
+        result = des("store", "put", empty, "2", "18", *AT_NOON)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert says in result.stderr
+        assert des("store", "ls", empty, "20251125").stdout == ""
 
 
 class TestPutArchive:

@@ -101,6 +101,15 @@ class TestConfirmation:
         assert des("store", "get", store, "16", *AT).exit_code == (7 if code == 0 else 0)
 
 
+@pytest.mark.parametrize(
+    ("command", "title"), [(["expire", "--older-than", "0s", "--yes"], "expiring"), (["verify"], "verifying")]
+)
+def test_long_work_shows_a_bar_on_a_terminal(store: Path, command: list[str], title: str) -> None:
+    code, said = on_terminal(b"", "store", command[0], store, *command[1:])
+    assert code == 0
+    assert title in said
+
+
 class TestHistory:
     @pytest.fixture
     def past(self, des: Des, store: Path) -> Path:

@@ -82,6 +82,11 @@ def _opened(item: Incoming) -> Iterator[BinaryIO]:
         raise InputError(f"{item.file.path}: {error}; neither it nor what is not reported was added") from error
 
 
+def _check_size(item: Incoming, size: int) -> None:
+    if size != item.file.size:
+        raise InputError(f"changed since the command began: it had {item.file.size} bytes, now {size}")
+
+
 def _add(store: DesStore, shards: dict[Where, list[Incoming]], on_bytes: OnBytes) -> Iterator[Added]:
     """Add whole shards from memory, side by side."""
     from ...store import NewEntry
@@ -89,6 +94,7 @@ def _add(store: DesStore, shards: dict[Where, list[Incoming]], on_bytes: OnBytes
     def read(item: Incoming) -> NewEntry:
         with _opened(item) as stream:
             data = stream.read()
+            _check_size(item, len(data))
         on_bytes(len(data))
         return NewEntry(item.uid, item.created_at, data, item.meta)
 
@@ -103,7 +109,9 @@ def _stream(store: DesStore, where: Where, members: Sequence[Incoming], on_bytes
     with store.writer(*where) as writer:
         for item in members:
             with _opened(item) as stream:
+                before = on_bytes.done
                 counted: Any = CountedStream(stream, on_bytes)
                 writer.add_stream(item.uid, counted, item.meta)
+                _check_size(item, on_bytes.done - before)
     assert writer.receipt is not None
     return Added(writer.receipt, members)

@@ -1,11 +1,15 @@
 """Everything that has to pass before a change is merged, cheap checks first.
 
-python .ci/check.py [--fail-fast] [STEP...]
+python .ci/check.py [--fail-fast] [--install-servers] [STEP...]
+
+The step `servers` says which servers for tests there are; with --install-servers, or where CI=true, it installs what is
+missing first. What cannot be installed is skipped by the tests that need it.
 
 A step that fails does not hide the ones after it; the last line counts tests and other checks together.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -45,11 +49,14 @@ class Tally:
         return failed
 
 
-def steps(scratch: Path) -> list[Step]:
+def steps(scratch: Path, install_servers: bool) -> list[Step]:
     packages = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
     lint = [Step(name, [f"lint:{name}"]) for name in ("format", "style", "imports", "dependencies", "workflows")]
     alone = [Step(f"alone-{name}", [f"alone-{name}:test"], is_pytest=True) for name in packages]
-    integration = [Step("integration", ["test", "tests-integration"], is_pytest=True)]
+    integration = [
+        Step("servers", ["servers", "install"] if install_servers else ["servers"]),
+        Step("integration", ["test", "tests-integration"], is_pytest=True),
+    ]
     return [
         *lint,
         Step("types", ["types:all"]),
@@ -85,13 +92,14 @@ def run(step: Step, report: Path, tally: Tally) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first step that fails")
+    parser.add_argument("--install-servers", action="store_true", help="install missing servers for tests (apt, root)")
     parser.add_argument("step", nargs="*", help="run only these steps")
     options = parser.parse_args()
     tally = Tally()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="des-check-") as folder:
         scratch = Path(folder)
-        every = steps(scratch)
+        every = steps(scratch, options.install_servers or os.environ.get("CI", "").lower() == "true")
         if unknown := set(options.step) - {step.name for step in every}:
             parser.error(f"no step {sorted(unknown)}; there are: {' '.join(step.name for step in every)}")
         chosen = [step for step in every if not options.step or step.name in options.step]

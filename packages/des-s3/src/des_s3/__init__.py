@@ -2,8 +2,20 @@
 
 from .metrics import S3Metrics
 from .opening import open_s3
+from .reader import AsyncS3DesReader, S3DesReader
 from .retries import RetryPolicy
+from .source import AsyncS3RangeSource, S3RangeSource
 from .store import S3ObjectStore
 from .target import S3Target
 
-__all__ = ["RetryPolicy", "S3Metrics", "S3ObjectStore", "S3Target", "open_s3"]
+__all__ = [
+    "AsyncS3DesReader",
+    "AsyncS3RangeSource",
+    "RetryPolicy",
+    "S3DesReader",
+    "S3Metrics",
+    "S3ObjectStore",
+    "S3RangeSource",
+    "S3Target",
+    "open_s3",
+]

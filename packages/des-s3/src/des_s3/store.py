@@ -118,6 +118,11 @@ class S3ObjectStore:
         return f"S3ObjectStore('s3://{self.bucket}/{self.prefix}')"
 
     @property
+    def place(self) -> str:
+        """The name of this place, which no other one has."""
+        return f"{self._clients.settings.endpoint_url or ''}/{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
     def if_match_quotes(self) -> bool | None:
         """Whether conditional writes send a version's quotes; None while that is not known."""
         return self._quotes.known
@@ -168,11 +173,10 @@ class S3ObjectStore:
     async def put_async(self, path: str, file: Content, *, mode: PutMode | None = None) -> PutResult:
         key, mode = self._key(path), mode or "overwrite"
         expected_tag(path, mode)
-        is_large = not isinstance(file, bytes | bytearray | memoryview) or memoryview(file).nbytes > _SINGLE_PUT_BYTES
         # A conditional write is sent once, but aiohttp repeats a PUT by itself where the connection is dropped.
-        if is_large or mode != "overwrite":
-            return await asyncio.to_thread(self.put, path, file, mode=mode)
-        return await self._caller.run_async(put(key, bytes(file), mode, self._quotes))
+        if isinstance(file, bytes) and len(file) <= _SINGLE_PUT_BYTES and mode == "overwrite":
+            return await self._caller.run_async(put(key, file, mode, self._quotes))
+        return await asyncio.to_thread(self.put, path, file, mode=mode)
 
     async def list_async(
         self, prefix: str | None = None, *, offset: str | None = None

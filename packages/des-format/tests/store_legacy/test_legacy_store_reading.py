@@ -20,7 +20,8 @@ from des_format.errors import (
     UnsupportedFormatError,
     UnsupportedOperationError,
 )
-from des_format.store.legacy import AsyncEntryFile, AsyncLegacyStore, LegacyStore
+from des_format.store import AsyncEntryFile
+from des_format.store.legacy import AsyncLegacyStore, LegacyStore
 from des_format.store.legacy.view import AsyncView, View
 
 NOON = datetime(2025, 11, 25, 12, tzinfo=UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -209,16 +210,20 @@ def test_what_others_do_between_any_two_requests_of_maintenance_is_kept(maintena
             store.compact(full=True)
             store.expire(NO_AGE)
 
+    def meanwhile(objects: Any, interfered: list[str], operation: str, key: str) -> None:
+        interfered.append(f"{operation} {key}")
+        interfere(objects)
+
     prepare = {"gc": expired, "expire": compacted}.get(maintenance, lived_in)
     nth = 0
     while True:
         nth += 1
         objects = MemoryObjectStore()
         prepare(DesStore.init(objects, n_bits=0, options=EARLIER))
-        interfered: list[int] = []
+        interfered: list[str] = []
         plan = Plan()
         store, _runner = open_store(FaultyObjectStore(objects, plan), HURRIED)
-        plan.add(delay(lambda _o, _k: (interfere(objects), interfered.append(1)), nth=nth))  # noqa: B023
+        plan.add(delay(partial(meanwhile, objects, interfered), nth=nth))
         try:
             run(store)
         except UnavailableError as error:

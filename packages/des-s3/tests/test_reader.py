@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from moto.s3.models import s3_backends
 from prometheus_client import CollectorRegistry
 
 from .conftest import QUICK
-from .proxy import Proxy
+from .proxy import Proxy, Request
 
 VECTORS = Path(__file__).parents[2] / "des-format" / "tests" / "vectors"
 ARCHIVES = sorted(path.relative_to(VECTORS).as_posix() for path in VECTORS.rglob("*.des"))
@@ -54,12 +55,20 @@ def _contents(reader: DesReader) -> dict[str, Any]:
     listed = names if isinstance(names, list) else []
     return {
         "names": names,
-        "payloads": {name: _outcome(lambda name=name: _digest(reader.get_file(name))) for name in listed[:20]},
-        "metas": {name: _outcome(lambda name=name: json.dumps(reader.get_meta(name))) for name in listed},
+        "payloads": [_outcome(partial(_payload, reader, name)) for name in listed[:20]],
+        "metas": [_outcome(partial(_meta, reader, name)) for name in listed],
         "batch": _outcome(lambda: {name: _digest(data) for name, data in reader.get_files_batch(listed).items()}),
         "scan": _outcome(lambda: [(entry.name, data and _digest(data)) for entry, data in reader.scan()]),
         "stats": reader.get_stats(),
     }
+
+
+def _payload(reader: DesReader, name: str) -> str:
+    return _digest(reader.get_file(name))
+
+
+def _meta(reader: DesReader, name: str) -> str:
+    return json.dumps(reader.get_meta(name))
 
 
 def _digest(data: bytes) -> str:
@@ -209,7 +218,10 @@ def test_an_archive_that_is_replaced_is_an_error_never_a_mixture(
 def test_a_server_that_ignores_the_version_is_seen_through(
     open_reader: Any, proxy: Proxy, archive: str, bucket: str, client: Any
 ) -> None:
-    proxy.rewrite = lambda request: request.headers.pop("if-match", None) and None
+    def rewrite(request: Request) -> None:
+        request.headers.pop("if-match", None)
+
+    proxy.rewrite = rewrite
     reader = open_reader(archive)
     client.put_object(Bucket=bucket, Key=archive, Body=b"x" * 1_000_000)
     with pytest.raises(ObjectChangedError, match="was replaced"):

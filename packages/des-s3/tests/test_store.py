@@ -54,13 +54,11 @@ def test_a_listing_hides_what_is_no_key(make_store: Make, prefix: str, bucket: s
 def test_a_listing_of_many_pages_is_complete_and_in_order(make_store: Make, client: Any) -> None:
     store = make_store()
     names = sorted(f"n{number:04d}" for number in range(1002))
-    source = store.put(names[0], b"")
-    assert source["e_tag"]
+    store.put(names[0], b"")
     backend = s3_backends["123456789012"]["aws"]
-    template = backend.get_object(store.bucket, f"{store.prefix}{names[0]}")
     for name in names[1:]:
         # Over HTTP this would take ten seconds.
-        backend.put_object(store.bucket, f"{store.prefix}{name}", template.value)
+        backend.put_object(store.bucket, f"{store.prefix}{name}", b"")
     pages = list(store.list())
     assert [len(page) for page in pages] == [1000, 2]
     assert [meta["path"] for page in pages for meta in page] == names

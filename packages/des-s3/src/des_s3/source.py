@@ -8,18 +8,37 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Protocol
 
 from des_format.errors import ObjectChangedError, ObjectNotFoundError
+from des_format.objects.results import LoadedResult
 from des_format.ports.caches import AsyncIndexCache, IndexCache
+from des_format.ports.objects import GetOptions
 from des_format.ranges import ByteRange, Tail
 
 from .metrics import S3Metrics
 from .pinned import PinnedArchive, Read
-from .store import S3ObjectStore
 
 __all__ = ["AsyncS3RangeSource", "S3RangeSource"]
 
 _MAX_PARALLEL = 16
+
+
+class Archives(Protocol):
+    """Where archives are: an `S3ObjectStore` or a `ZonedObjectStore`."""
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def metrics(self) -> S3Metrics: ...
+
+    @property
+    def backend(self) -> str: ...
+
+    def get(self, path: str, *, options: GetOptions | None = None) -> LoadedResult: ...
+
+    async def get_async(self, path: str, *, options: GetOptions | None = None) -> LoadedResult: ...
 
 
 class S3RangeSource:
@@ -35,25 +54,23 @@ class S3RangeSource:
             if the archive was replaced, that is an `ObjectChangedError`, and the next reader sees the new one.
         max_parallel: Requests at the same time.
         metrics: Count range reads; None for those of the store.
-        backend: Their label.
     """
 
     def __init__(
         self,
-        store: S3ObjectStore,
+        store: Archives,
         key: str,
         *,
         cache: IndexCache | None = None,
         max_parallel: int = _MAX_PARALLEL,
         metrics: S3Metrics | None = None,
-        backend: str = "s3",
     ) -> None:
         self.archive = PinnedArchive(store.place, key)
         self._store = store
         self._cache = cache
         self._max_parallel = max_parallel
         self._metrics = metrics or store.metrics
-        self._backend = backend
+        self._backend = store.backend
         self._guard = threading.Lock()
         self._threads: tuple[int, ThreadPoolExecutor] | None = None
 
@@ -138,20 +155,19 @@ class AsyncS3RangeSource:
 
     def __init__(
         self,
-        store: S3ObjectStore,
+        store: Archives,
         key: str,
         *,
         cache: AsyncIndexCache | None = None,
         max_parallel: int = _MAX_PARALLEL,
         metrics: S3Metrics | None = None,
-        backend: str = "s3",
     ) -> None:
         self.archive = PinnedArchive(store.place, key)
         self._store = store
         self._cache = cache
         self._slots = asyncio.Semaphore(max_parallel)
         self._metrics = metrics or store.metrics
-        self._backend = backend
+        self._backend = store.backend
 
     def __repr__(self) -> str:
         return repr(self.archive)

@@ -70,6 +70,7 @@ class S3ObjectStore:
     """
 
     lists_in_order = True
+    backend = "s3"
 
     def __init__(
         self,

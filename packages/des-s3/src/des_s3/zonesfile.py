@@ -1,0 +1,100 @@
+"""Zones from a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import boto3
+from des_format.errors import ConfigurationError
+
+from .metrics import S3Metrics
+from .store import S3ObjectStore
+from .zones import Zone, ZonedObjectStore
+
+__all__ = ["load_zones", "open_zones"]
+
+_S3 = {"bucket", "prefix", "region_name", "endpoint_url", "addressing_style", "engine", "request_payer", "anonymous"}
+
+
+def open_zones(url: str) -> ZonedObjectStore:
+    """Open zones by the URL of their file, such as `zones:///etc/des/zones.json`.
+
+    Raises:
+        ConfigurationError: The URL or the file is malformed.
+    """
+    parts = urlsplit(url)
+    if parts.netloc or parts.query or parts.fragment or not parts.path.startswith("/"):
+        raise ConfigurationError(f"{url} is no file of zones: expected zones:///absolute/path")
+    return load_zones(url2pathname(parts.path))
+
+
+def load_zones(
+    path: str | os.PathLike[str], *, session: boto3.Session | None = None, metrics: S3Metrics | None = None, **s3: Any
+) -> ZonedObjectStore:
+    """Open the zones of a file, as the published systems have them: JSON, or YAML (extra `zones`).
+
+    Args:
+        path: The file: `n_bits`, and `zones` with `name`, `range` (`start` and `end`, the last shard) and `s3`
+            (`bucket`; optional `prefix`, `region_name`, `endpoint_url` and others of `S3ObjectStore`).
+        session: As for `S3ObjectStore`, for all zones.
+        metrics: As for `S3ObjectStore`, for all zones.
+        s3: Other arguments of `S3ObjectStore`, for all zones; the file overrides them.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or does not say what it should.
+    """
+    path = Path(path)
+    document = _mapping(_parse(path), str(path), {"n_bits", "zones"})
+    zones = document["zones"]
+    if not isinstance(zones, list):
+        raise ConfigurationError(f"{path}: zones is {zones!r}, expected a list")
+    shared = {"session": session or boto3.Session(), "metrics": metrics or S3Metrics(), **s3}
+    found = [_zone(zone, f"{path}: zone {number}", shared) for number, zone in enumerate(zones, 1)]
+    return ZonedObjectStore(found, _number(document["n_bits"], f"{path}: n_bits"))
+
+
+def _zone(zone: Any, where: str, shared: Mapping[str, Any]) -> Zone:
+    zone = _mapping(zone, where, {"name", "range", "s3"})
+    shards = _mapping(zone["range"], f"{where}: range", {"start", "end"})
+    s3 = _mapping(zone["s3"], f"{where}: s3", {"bucket"}, _S3)
+    start, end = (_number(shards[name], f"{where}: {name}") for name in ("start", "end"))
+    given = {name: value for name, value in s3.items() if value is not None}
+    return Zone(str(zone["name"]), start, end, S3ObjectStore(**{**shared, **given}))
+
+
+def _mapping(value: Any, where: str, required: set[str], known: set[str] | None = None) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{where} is {value!r}, expected a mapping")
+    if missing := sorted(required - value.keys()):
+        raise ConfigurationError(f"{where} lacks {', '.join(missing)}")
+    if unknown := sorted(map(str, value.keys() - (known or required))):
+        raise ConfigurationError(f"{where} has {', '.join(unknown)}, which means nothing here")
+    return value
+
+
+def _number(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigurationError(f"{where} is {value!r}, expected a whole number")
+    return value
+
+
+def _parse(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() == ".json":
+            return json.loads(text)
+        import yaml
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    except ImportError as error:
+        raise ConfigurationError(f"{path} is YAML: pip install 'des-s3[zones]', or write it as .json") from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: {error}") from error

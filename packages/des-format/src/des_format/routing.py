@@ -89,9 +89,14 @@ def locate_shard(
     except ValueError as error:
         known = ", ".join(RoutingScheme)
         raise InvalidInputError(f"unknown routing scheme {scheme!r}; known: {known}") from error
-    utc = created_at.astimezone(UTC)
+    try:
+        utc = created_at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInputError(f"created_at {created_at.isoformat()} is no time of the calendar in UTC") from error
     index = _shard_index(text, n_bits, chosen)
-    return ShardLocation(text, utc, f"{utc.year:04}{utc.month:02}{utc.day:02}", index, f"{index:0{max(1, -(-n_bits // 4))}X}")
+    return ShardLocation(
+        text, utc, f"{utc.year:04}{utc.month:02}{utc.day:02}", index, f"{index:0{max(1, -(-n_bits // 4))}X}"
+    )
 
 
 def _shard_index(uid: str, n_bits: int, scheme: RoutingScheme) -> int:

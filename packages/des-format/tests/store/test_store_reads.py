@@ -385,3 +385,27 @@ async def test_the_asynchronous_store_is_maintained_and_its_entries_are_read_in_
     assert [one.where.shard for one in await store.expire(timedelta(0))] == ["0"]
     assert (await store.gc(min_age=timedelta(0), dry_run=False)).deleted_count == 4
     assert await store.get("c", at) == payload
+
+
+def test_a_store_that_lost_its_descriptor_is_not_made_anew_over_its_archives() -> None:
+    objects = MemoryObjectStore()
+    at = datetime(2025, 11, 25, tzinfo=UTC)
+    DesStore.init(objects).put("a", at, b"payload")
+    with pytest.raises(StoreExistsError, match="is here already"):
+        DesStore.init(objects)
+    objects.delete("des-store.json")
+    with pytest.raises(StoreExistsError, match="is lost, as 20251125/"):
+        DesStore.init(objects)
+    DesStore.rebuild_descriptor(objects, n_bits=8)
+    assert DesStore.open(objects).get("a", at) == b"payload"
+
+
+def test_a_time_outside_of_the_calendar_is_refused(store: Any) -> None:
+    with pytest.raises(InvalidInputError, match="no time of the calendar"):
+        store.get("a", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
+
+
+def test_history_that_can_never_be_old_enough_is_kept() -> None:
+    store = DesStore.init(MemoryObjectStore(), n_bits=0)
+    store.put("a", datetime(2025, 11, 25, tzinfo=UTC), b"payload")
+    assert store.expire(timedelta.max) == []

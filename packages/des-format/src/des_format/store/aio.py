@@ -21,7 +21,7 @@ from .building import NewEntry
 from .collection import GarbageReport
 from .commits import Commit, Operation
 from .compaction import Compaction
-from .descriptor import Descriptor, create_descriptor, read_descriptor
+from .descriptor import Descriptor, found_store, read_descriptor
 from .effects import Effects
 from .engine import Engine, check_agreement
 from .entryfile import AsyncEntryFile
@@ -147,7 +147,7 @@ class AsyncDesStore(_AsyncStoreReads):
         runner = AsyncRunner(objects, cache=cache)
         descriptor = Descriptor(new_id(), n_bits, RoutingScheme(scheme))
         await runner.run(check_conditional_writes())
-        await runner.run(create_descriptor(descriptor))
+        await runner.run(found_store(descriptor))
         return cls(descriptor, objects, options or StoreOptions(), runner, cached=cache is not None)
 
     @classmethod

@@ -32,8 +32,9 @@ def decode_checked(data: bytes, what: str) -> Any:
     text, mark, checksum = data.rpartition(_CHECKSUM)
     if not mark:
         raise CorruptArchiveError(f"{what}: {len(data)} bytes without a checksum: truncated, or something else")
-    if checksum != b'%016x"}\n' % checksum64(text):
-        raise ChecksumMismatchError(f"{what}: found checksum {checksum[:16]!r}, expected {checksum64(text):016x}")
+    expected = b'%016x"}\n' % checksum64(text)
+    if checksum != expected:
+        raise ChecksumMismatchError(f"{what}: ends in {checksum[:40]!r}, expected the checksum and end {expected!r}")
     try:
         return json.loads(text + b"}")
     except ValueError as error:

@@ -20,13 +20,16 @@ from ..errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
+from ..ports.objects import ObjectMeta
 from ..routing import MAX_BITS, RoutingScheme
-from .effects import Effects, ReadAll, Write, ask
-from .keys import DESCRIPTOR_KEY
+from .effects import Effects, List, ReadAll, Write, ask
+from .keys import DESCRIPTOR_KEY, classify
 
-__all__ = ["FORMAT_VERSION", "Descriptor", "create_descriptor", "read_descriptor"]
+__all__ = ["FORMAT_VERSION", "Descriptor", "create_descriptor", "found_store", "read_descriptor"]
 
 FORMAT_VERSION = 1
+# Where a store's objects are, they come first: their keys begin with digits.
+_LOOKED_AT = 1000
 _STORE_ID = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -93,10 +96,30 @@ def read_descriptor() -> Effects[Descriptor]:
         found = yield from ask(ReadAll(DESCRIPTOR_KEY))
     except ObjectNotFoundError as error:
         raise StoreNotFoundError(
-            f"no store is here: {DESCRIPTOR_KEY} is missing; `des store init` makes one,"
-            " and stores of the published systems are opened with layout="
+            f"no store is here: {DESCRIPTOR_KEY} is missing; `des store init` makes a store,"
+            " `des store rebuild-descriptor` a lost descriptor; those of the published systems need a layout"
         ) from error
     return Descriptor.decode(found.data)
+
+
+def found_store(descriptor: Descriptor) -> Effects[None]:
+    """Write the descriptor of a new store.
+
+    Raises:
+        StoreExistsError: There is a store, or there are objects of one that has lost its descriptor; nothing was
+            changed.
+    """
+    listed: list[ObjectMeta] = yield from ask(List("", limit=_LOOKED_AT))
+    if orphan := next((meta["path"] for meta in listed if classify(meta["path"]) is not None), None):
+        try:
+            found = yield from read_descriptor()
+        except StoreNotFoundError as error:
+            raise StoreExistsError(
+                f"a store is here whose {DESCRIPTOR_KEY} is lost, as {orphan} shows; a new one would not open its"
+                " shards: `des store rebuild-descriptor` makes the old one anew"
+            ) from error
+        raise StoreExistsError(f"a store is here already: {DESCRIPTOR_KEY} names store {found.store_id}")
+    yield from create_descriptor(descriptor)
 
 
 def create_descriptor(descriptor: Descriptor) -> Effects[None]:

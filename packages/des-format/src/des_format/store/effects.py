@@ -95,10 +95,14 @@ class Head(NamedTuple):
 
 
 class List(NamedTuple):
-    """All objects below a folder (`prefix`), with keys after `offset`; answered with a list of `ObjectMeta`."""
+    """All objects below a folder (`prefix`), with keys after `offset`; answered with a list of `ObjectMeta`.
+
+    With a `limit`, the listing ends once there are so many; some more may come.
+    """
 
     prefix: str
     offset: str | None = None
+    limit: int | None = None
 
 
 class Delete(NamedTuple):

@@ -89,7 +89,7 @@ def expire_shard(engine: Engine, where: ShardKey, *, older_than: timedelta, dry_
     now = engine.options.clock().astimezone(UTC)
     shard, commits = yield from load_history(engine.shards, where)
     # A clock that was ahead gave commits a time to come; they must not keep history from ever being dropped.
-    horizon = max((c.sequence for c in commits if min(c.at, now) <= now - older_than), default=0)
+    horizon = max((c.sequence for c in commits if now - min(c.at, now) >= older_than), default=0)
     if horizon <= shard.manifest.horizon:
         return None
     plan = _plan(where, commits, horizon, now)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ..errors import DesError
 from ..ports.caches import AsyncIndexCache, IndexCache
-from ..ports.objects import AsyncObjectStore, GetOptions, NotModified, ObjectStore, PutMode, translate
+from ..ports.objects import AsyncObjectStore, GetOptions, NotModified, ObjectMeta, ObjectStore, PutMode, translate
 from .effects import (
     CacheGet,
     CacheSet,
@@ -240,8 +240,12 @@ class AsyncRunner:
             case Head():
                 return await self.objects.head_async(request.key)
             case List():
-                pages = self.objects.list_async(request.prefix or None, offset=request.offset)
-                return [meta async for page in pages for meta in page]
+                listed: list[ObjectMeta] = []
+                async for chunk in self.objects.list_async(request.prefix or None, offset=request.offset):
+                    listed += chunk
+                    if request.limit is not None and len(listed) >= request.limit:
+                        break
+                return listed
             case Delete():
                 return await self.objects.delete_async(list(request.keys))
             case CacheGet():

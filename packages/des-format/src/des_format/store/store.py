@@ -22,7 +22,7 @@ from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
 from .building import NewEntry
 from .commits import Commit, Operation
-from .descriptor import Descriptor, create_descriptor, read_descriptor
+from .descriptor import Descriptor, found_store, read_descriptor
 from .effects import Effects
 from .engine import Engine, check_agreement
 from .grouping import GroupLimits, GroupWriter
@@ -195,7 +195,7 @@ class DesStore(Maintenance, _StoreReads):
         runner = Runner(objects, cache=cache)
         descriptor = Descriptor(new_id(), n_bits, RoutingScheme(scheme))
         runner.run(check_conditional_writes())
-        runner.run(create_descriptor(descriptor))
+        runner.run(found_store(descriptor))
         return cls(descriptor, objects, options or StoreOptions(), runner, cached=cache is not None)
 
     @classmethod

@@ -29,6 +29,7 @@ __all__ = ["rebuild", "rebuild_descriptor"]
     "des store rebuild archive",
     "des store rebuild archive --write",
     "des store rebuild archive --day 20251125 --shard 4D --force --write --yes",
+    "des store rebuild archive --day 20251125 --shard 4D --without 019ab8f4c4007d3e9c51a0b1c2d3e4f5 --write",
 )
 def rebuild(
     ctx: typer.Context,
@@ -41,6 +42,10 @@ def rebuild(
             "--force", help="Also replace manifests that can be read, and go on where records of deletions cannot."
         ),
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Leave this archive out, such as one whose object is lost; repeatable."),
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write manifests; otherwise this is a dry run.")] = False,
     yes: options.Yes = False,
     json: Json = False,
@@ -55,10 +60,10 @@ def rebuild(
         raise InvalidInputError("--yes is for --write; without it this is a dry run")
     with open_store(url) as store:
         if write:
-            what = "all manifests" if force else "the missing and damaged manifests"
+            what = "all manifests" if force or without else "the missing and damaged manifests"
             confirm(ctx.obj, f"Make {what} of {_chosen(url, day, shard)} anew, without their history?", yes=yes)
         with progress(ctx.obj, "rebuilding", in_bytes=False):
-            done = store.rebuild(day, shard, dry_run=not write, force=force)
+            done = store.rebuild(day, shard, dry_run=not write, force=force, without=without or ())
     for one in done:
         write_json(_described(one)) if json else write_line(printable(_line(one)))
         for problem in one.problems:

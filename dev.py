@@ -102,6 +102,9 @@ def environment():
 def main(arguments):
     if sys.version_info < (3, 11):
         stop(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]} ({sys.executable}).")
+    if Path(sys.prefix).resolve().is_relative_to(ROOT / ".dev"):
+        # It may have to make that environment anew, which it cannot while it runs in it.
+        stop(f"run this with a Python outside of {ROOT / '.dev'}, not with {sys.executable}.")
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(__doc__.strip())
         return 0 if arguments else 2

@@ -5,9 +5,12 @@ More examples: `DES_MODEL_EXAMPLES=500 hatch run pytest packages/des-format/test
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,7 +18,7 @@ import pytest
 from des_format.errors import DesError, EntryDeletedError, EntryNotFoundError, InvalidInputError
 from des_format.objects import MemoryObjectStore
 from des_format.store import ArchiveOptions, CommitPolicy, DesStore, NewEntry, Operation, StoreOptions
-from des_format.testing import FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
+from des_format.testing import FaultyObjectStore, Plan, delay, fail_after, fail_before, lose_reply
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
@@ -29,8 +32,10 @@ OPTIONS = StoreOptions(writing=ArchiveOptions(big_file_threshold=64), commits=Co
 WHY: dict[str, Any] = {"reason": "asked to", "by": "me"}
 Entries = dict[str, bytes]
 
-uids = st.sampled_from(["a", "b", "c", "7", "żółw"])
+UIDS = ["a", "7", "żółw"]
+uids = st.sampled_from(UIDS)
 payloads = st.sampled_from([b"", b"one", b"two", b"text " * 30, b"x" * 64, bytes(65), b"y" * 300])
+deaths = st.just(0) | st.integers(1, 14)
 failures: st.SearchStrategy[Failure] = st.sampled_from(["none", "none", "none", "before", "after", "lose reply"])
 
 
@@ -117,8 +122,10 @@ class StoreMachine(RuleBasedStateMachine):
         self._learn()
         assert store.get_many([(uid, AT) for uid in entries]) == {(uid, AT): data for uid, data in entries.items()}
 
-    @rule(uid=uids, by_stale=st.booleans())
-    def delete(self, uid: str, by_stale: bool) -> None:
+    @rule(pick=st.integers(0, 2), by_stale=st.booleans())
+    def delete(self, pick: int, by_stale: bool) -> None:
+        """Mostly of what is there."""
+        uid = sorted(self.now or UIDS)[pick % len(self.now or UIDS)]
         store = self.stale if by_stale else self.store
         key, effects = self._deleting(store, (uid,))
         try:
@@ -197,23 +204,39 @@ class StoreMachine(RuleBasedStateMachine):
     # -- maintenance ----------------------------------------------------------------------------
 
     @rule(
-        what=st.sampled_from(["compact", "compact full", "expire", "gc"]),
-        dies_at=st.just(0) | st.integers(1, 14),
-        after=st.booleans(),
+        full=st.booleans(), dies_at=deaths, after=st.booleans(), other=uids, adds=st.booleans(), nth=st.integers(1, 12)
     )
-    def maintain(self, what: str, dies_at: int, after: bool) -> None:
+    def compact(self, full: bool, dies_at: int, after: bool, other: str, adds: bool, nth: int) -> None:
+        """While someone else adds or deletes."""
+        plan = Plan()
+        store, runner = self._open(FaultyObjectStore(self.objects, plan))
+        plan.add(delay(lambda _operation, _key: self.meanwhile(other, adds), nth=nth))
+        self._maintain(runner, dies_at, after, partial(store.compact, full=full))
+
+    def meanwhile(self, uid: str, adds: bool) -> None:
         store, runner = self._open()
+        self._learn()
+        if adds or uid in self.now:
+            key, effects = self._adding(store, {uid: b"meanwhile"}) if adds else self._deleting(store, (uid,))
+            runner.run(effects)
+            self.acknowledged.add(key)
+            self._learn()
+
+    @rule(dies_at=deaths, after=st.booleans())
+    def expire(self, dies_at: int, after: bool) -> None:
+        store, runner = self._open()
+        self._maintain(runner, dies_at, after, partial(store.expire, NO_AGE))
+
+    @rule(dies_at=deaths, after=st.booleans())
+    def collect(self, dies_at: int, after: bool) -> None:
+        store, runner = self._open()
+        self._maintain(runner, dies_at, after, partial(store.gc, min_age=NO_AGE, dry_run=False))
+
+    def _maintain(self, runner: RecordingRunner, dies_at: int, after: bool, run: Callable[[], object]) -> None:
+        runner.forget()
         runner.dies_at, runner.dies = dies_at, "after" if after else "before"
-        try:
-            if what == "expire":
-                store.expire(NO_AGE)
-            elif what == "gc":
-                store.gc(min_age=NO_AGE, dry_run=False)
-            else:
-                store.compact(full="full" in what)
-        except DiedError:
-            pass
-        # With all history dropped at once, the commits of just now are known by what they left.
+        with contextlib.suppress(DiedError):
+            run()
         self._learn()
 
     @precondition(lambda self: max(self.states) > 1)
@@ -228,7 +251,7 @@ class StoreMachine(RuleBasedStateMachine):
         where = self.store.engine.shard_key(DAY, "0")
         for reader in (self.store, self._open()[0]):
             assert read_all(reader, where) == self.now
-        for uid in ("a", "b", "c", "7", "żółw"):
+        for uid in UIDS:
             assert self.store.exists(uid, AT) == (uid in self.now)
             if uid in self.now:
                 assert self.store.get(uid, AT) == self.now[uid]
@@ -255,6 +278,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("DES_MODEL_EXAMPLES", "40")), stateful_step_count=25
+    max_examples=int(os.environ.get("DES_MODEL_EXAMPLES", "25")), stateful_step_count=30
 )
 TestStore = StoreMachine.TestCase

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from servers import KINDS, S3Server, Servers
 from servers.processes import last_lines
+
+if TYPE_CHECKING:
+    from des_s3 import S3ObjectStore
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +39,15 @@ def s3_details(servers: Servers, kind: str) -> S3Server:
     return S3Server(name=kind, **{name: known[name] for name in names})
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("moto", "ceph")])
+@pytest.fixture(
+    scope="session", params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("moto", "ceph")]
+)
 def s3_server(request: pytest.FixtureRequest, servers: Servers) -> S3Server:
     """Every S3 server in turn. Other tests use it too: work in a `bucket`."""
     return s3_details(servers, request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ceph_server(servers: Servers) -> S3Server:
     """Ceph only, for what moto does not do (it believes every signature); mark the test `ceph`."""
     return s3_details(servers, "ceph")
@@ -81,6 +86,55 @@ def make_bucket(s3_server: S3Server) -> Iterator[Callable[[], str]]:
 def bucket(make_bucket: Callable[[], str]) -> str:
     """The name of an empty bucket."""
     return make_bucket()
+
+
+@pytest.fixture(scope="session")
+def shared_bucket(s3_server: S3Server) -> Iterator[str]:
+    """A bucket for tests that keep to a prefix of their own, because a bucket of one's own takes a while."""
+    client = s3_server.client()
+    bucket = f"shared-{uuid.uuid4().hex}"
+    client.create_bucket(Bucket=bucket)
+    yield bucket
+    _empty(client, bucket)
+    client.delete_bucket(Bucket=bucket)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_session(s3_server: S3Server) -> Iterator[Any]:
+    """A boto3 session with the server's keys; it reads the description of S3 once, which takes a tenth of a second."""
+    import boto3
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        yield boto3.Session(s3_server.access_key, s3_server.secret_key, region_name=s3_server.region)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix in the `shared_bucket` that only this test uses."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def make_objects(
+    s3_server: S3Server, s3_session: Any, shared_bucket: str, prefix: str
+) -> Iterator[Callable[..., S3ObjectStore]]:
+    """Make object stores of the test's prefix, one like the other; arguments replace the usual ones."""
+    from des_s3 import S3ObjectStore
+
+    made: list[S3ObjectStore] = []
+
+    def make(**arguments: Any) -> S3ObjectStore:
+        usual = {"prefix": prefix, "session": s3_session, "endpoint_url": s3_server.endpoint_url}
+        made.append(S3ObjectStore(shared_bucket, **usual | arguments))
+        return made[-1]
+
+    yield make
+    for objects in made:
+        objects.close()
 
 
 @pytest.fixture

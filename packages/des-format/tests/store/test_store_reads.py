@@ -409,3 +409,10 @@ def test_history_that_can_never_be_old_enough_is_kept() -> None:
     store = DesStore.init(MemoryObjectStore(), n_bits=0)
     store.put("a", datetime(2025, 11, 25, tzinfo=UTC), b"payload")
     assert store.expire(timedelta.max) == []
+
+
+@pytest.mark.parametrize("shard", ["0x1", "1_0", " 1", "+1", "", "10", "G", "-1", 16, -1])
+def test_what_is_no_shard_of_the_store_is_refused(shard: str | int) -> None:
+    store = DesStore.init(MemoryObjectStore(), n_bits=4)
+    with pytest.raises(InvalidInputError, match="0 to F"):
+        list(store.list(DAY, shard))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from .transactions import Transactions
 from .writes import Deletion, NewArchive, Receipt, Writes
 
 __all__ = ["Engine", "check_agreement"]
+
+_HEX = re.compile(r"[0-9A-Fa-f]{1,4}\Z")
 
 
 class Engine:
@@ -60,10 +63,7 @@ class Engine:
             InvalidInputError: No day, or no shard of this store.
         """
         width = max(1, -(-self.descriptor.n_bits // 4))
-        try:
-            index = int(shard, 16) if isinstance(shard, str) else shard
-        except ValueError:
-            index = -1
+        index = shard if isinstance(shard, int) else int(shard, 16) if _HEX.match(shard) else -1
         if not 0 <= index < 1 << self.descriptor.n_bits:
             raise InvalidInputError(f"shard {shard!r}; 0 to {(1 << self.descriptor.n_bits) - 1:X} (hex) are expected")
         return ShardKey(check_day(day), f"{index:0{width}X}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from des_s3 import RetryPolicy, S3ObjectStore
-from moto.server import ThreadedMotoServer
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from .proxy import Proxy
 
@@ -36,13 +38,23 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(environment: None) -> Iterator[tuple[str, int]]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto = DomainDispatcherApplication(create_backend_app)
+    lock = threading.Lock()
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        # It looks whether a condition holds and writes in two steps, between which another thread may write.
+        with lock:
+            return moto(environ, start_response)
+
     # It writes a line for every request.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield str(host), int(port)
-    moto.stop()
+    server = make_server("127.0.0.1", 0, serve, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield "127.0.0.1", server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

@@ -58,13 +58,14 @@ class Fault:
 
 
 class Proxy:
-    """The proxy; `rewrite` may change a request's headers, or answer it with a status."""
+    """The proxy; `rewrite` may change a request's headers, or answer it with a status, `rewrite_body` the answer."""
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self.upstream = upstream
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.rewrite: Callable[[Request], int | None] = lambda request: None
+        self.rewrite_body: Callable[[Request, bytes], bytes] = lambda request, body: body
         self._lock = threading.Lock()
         proxy = self
 
@@ -143,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name: value for name, value in request.headers.items() if name not in dropped}
             connection.request(self.command, self.path, body=body or None, headers=headers)
             answer = connection.getresponse()
-            data = answer.read()
+            data = self.owner.rewrite_body(request, answer.read())
         finally:
             connection.close()
         if fault is not None and fault.kind == "lose_reply":
@@ -153,7 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("connection", "transfer-encoding", "content-length"):
                 self.send_header(name, value)
         if answer.status not in (204, 304):
-            self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(data))))
+            size = answer.headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(data))
+            self.send_header("Content-Length", size)
         self.end_headers()
         if fault is not None and fault.kind == "cut_body":
             self.wfile.write(data[: fault.after_bytes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ from des_format.targets import Target
 from des_s3 import S3ObjectStore, S3RangeSource, S3Target
 from des_s3.multipart import MAX_PART_COUNT, MIN_PART_BYTES, Upload, part_sizes
 
-from .proxy import Proxy
+from .proxy import Proxy, Request
 
 PART = MIN_PART_BYTES
 CONTENT = os.urandom(2 * PART + 1)
@@ -105,6 +106,23 @@ def test_a_server_that_ignores_conditions_of_a_completion_is_asked_before(make_s
         upload.finish()
     upload.abort()
     assert store.get("a").data == b"second"
+
+
+@pytest.mark.parametrize("has_md5_tags", [True, False])
+def test_a_completion_that_does_not_say_the_version_is_looked_up(
+    make_store: Make, proxy: Proxy, monkeypatch: Any, has_md5_tags: bool
+) -> None:
+    def rewrite_body(request: Request, body: bytes) -> bytes:
+        return re.sub(b"<ETag>.*?</ETag>", b"<ETag></ETag>", body) if request.operation == "COMPLETE" else body
+
+    proxy.rewrite_body = rewrite_body
+    if not has_md5_tags:
+        monkeypatch.setattr("des_s3.multipart._tag_of_parts", lambda tags: None)
+    store = make_store(endpoint_url=proxy.url)
+    target = store.target("a", part_size=PART)
+    target.write(CONTENT)
+    target.commit()
+    assert target.e_tag == store.head("a")["e_tag"]
 
 
 def test_large_content_is_put_in_parts(make_store: Make, proxy: Proxy, tmp_path: Any) -> None:

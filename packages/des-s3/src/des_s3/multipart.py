@@ -185,7 +185,9 @@ class Upload:
                 failure = error
             else:
                 self._close_threads()
-                return PutResult(e_tag=answer.get("ETag"), version=_version(answer))
+                # Ceph's answer has an empty one.
+                tag = answer.get("ETag") or _tag_of_parts(tags) or self._found_tag()
+                return PutResult(e_tag=tag, version=_version(answer))
             may_pass = isinstance(failure, UnavailableError)
             # Once a reply got lost, a repetition finds the upload gone, or its own object in the way.
             if (may_pass or attempt) and (made := self._read_back(tags)) is not None:
@@ -194,6 +196,9 @@ class Upload:
                 break
             time.sleep(random.uniform(0, 2**attempt * self._caller.clients.settings.retries.first_wait_seconds))
         raise failure
+
+    def _found_tag(self) -> str | None:
+        return self._caller.run(head(self._key, self._key))["e_tag"]
 
     def _read_back(self, tags: list[str]) -> PutResult | None:
         """Return the identity of the object if it is the one that the parts make; None if that is not certain."""

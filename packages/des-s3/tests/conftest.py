@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from des_s3 import RetryPolicy, S3ObjectStore
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from .proxy import Proxy

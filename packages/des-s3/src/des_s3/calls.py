@@ -130,14 +130,15 @@ class Caller:
         return answer
 
     async def _try_async(self, call: Call) -> Answer:
+        loops = self.clients.loops()
         try:
-            client = await self.clients.of_loop()
+            client = await loops.client()
             answer: Answer = await getattr(client, call.operation)(**self._arguments(call))
             if call.operation == "get_object":
                 with closing(answer["Body"]) as body:
                     _check_partial(call, answer)
                     answer["Body"] = await body.read()
-        except VENDOR_ERRORS as error:
+        except loops.errors as error:
             raise self._failed(call, error) from error
         self._succeeded(call, answer)
         return answer

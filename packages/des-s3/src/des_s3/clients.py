@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
 from obstore.store import S3Store
 
-from .credentials import ObstoreCredentials, SharedCredentialProvider
+from .credentials import ObstoreCredentials
 from .settings import S3Settings
+
+if TYPE_CHECKING:
+    from .loops import LoopClients
 
 __all__ = ["Clients"]
 
@@ -46,8 +45,7 @@ class Clients:
         self._process = os.getpid()
         self._session = self._given_session
         self._sync: Any = None
-        self._loop_session: AioSession | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, tuple[AsyncExitStack, Any]] = {}
+        self._loops: LoopClients | None = None
         self._fast: S3Store | None = None
         self._fast_credentials: ObstoreCredentials | None = None
 
@@ -79,41 +77,16 @@ class Clients:
             )
         return self._sync
 
-    async def of_loop(self) -> Any:
-        """Return the aiobotocore client of the running event loop."""
-        loop = asyncio.get_running_loop()
-        if (known := self._loops.get(loop)) is not None:
-            return known[1]
-        stack = AsyncExitStack()
-        client = await stack.enter_async_context(
-            self._session_of_loops().create_client(
-                "s3",
-                endpoint_url=self.settings.endpoint_url,
-                region_name=self.settings.region_name or self.session().region_name,
-                config=AioConfig(**self.settings.config()),
-            )
-        )
-        if (known := self._loops.get(loop)) is not None:  # Another task was faster.
-            await stack.aclose()
-            return known[1]
-        for closed in [other for other in self._loops if other.is_closed()]:
-            del self._loops[closed]
-        self._loops[loop] = stack, client
-        return client
-
-    def _session_of_loops(self) -> AioSession:
+    def loops(self) -> LoopClients:
+        """Return the aiobotocore clients."""
         with self._lock:
-            if self._loop_session is None:
-                session = AioSession(profile=self._profile())
-                session.register_component("credential_provider", SharedCredentialProvider(self.session()))
-                # It keeps the descriptions of the service, which take a tenth of a second to read.
-                session.register_component("data_loader", self.session()._session.get_component("data_loader"))
-                self._loop_session = session
-            return self._loop_session
+            if self._process != os.getpid():
+                self._reset()
+            if self._loops is None:
+                from .loops import LoopClients
 
-    def _profile(self) -> str | None:
-        name: str = self.session().profile_name
-        return None if name == "default" else name
+                self._loops = LoopClients(self.settings, self.session())
+            return self._loops
 
     def fast(self) -> S3Store:
         """Return the obstore store of the bucket."""
@@ -188,9 +161,8 @@ class Clients:
 
     async def aclose(self) -> None:
         """Close the aiobotocore client of the running event loop, and everything else."""
-        known = self._loops.pop(asyncio.get_running_loop(), None)
-        if known is not None:
-            await known[0].aclose()
+        if self._loops is not None:
+            await self._loops.aclose()
         self.close()
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aiobotocore.credentials import AioCredentials
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-__all__ = ["ObstoreCredentials", "SharedCredentialProvider"]
+__all__ = ["ObstoreCredentials", "frozen"]
 
 _LIFETIME = timedelta(minutes=6)
 """obstore asks anew when less than five minutes are left, so it sees rotated credentials within one."""
@@ -30,31 +28,6 @@ def frozen(session: boto3.Session) -> ReadOnlyCredentials:
     if credentials is None:
         raise NoCredentialsError
     return credentials.get_frozen_credentials()
-
-
-class SharedCredentialProvider:
-    """Gives an aiobotocore session the credentials of a boto3 session."""
-
-    def __init__(self, session: boto3.Session) -> None:
-        self._session = session
-
-    async def load_credentials(self) -> AioCredentials | None:
-        """Return credentials that follow those of the boto3 session; None when it has none."""
-        if await asyncio.to_thread(self._session.get_credentials) is None:
-            return None
-        return _SharedCredentials(self._session)
-
-
-class _SharedCredentials(AioCredentials):  # type: ignore[misc]  # it has no types
-    def __init__(self, session: boto3.Session) -> None:
-        super().__init__("", "")
-        self._session = session
-
-    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        # A refresh asks a server; what needs none must not pay for a thread.
-        if getattr(self._session.get_credentials(), "refresh_needed", bool)():
-            return await asyncio.to_thread(frozen, self._session)
-        return frozen(self._session)
 
 
 class ObstoreCredentials:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import aiohttp
 from botocore import exceptions as boto
 from des_format.errors import (
     AccessDeniedError,
@@ -23,7 +22,7 @@ from obstore.exceptions import BaseError as ObstoreError
 
 __all__ = ["VENDOR_ERRORS", "RangeOutsideError", "UploadGoneError", "translated"]
 
-VENDOR_ERRORS = (boto.BotoCoreError, boto.ClientError, aiohttp.ClientError, ObstoreError, OSError)
+VENDOR_ERRORS = (boto.BotoCoreError, boto.ClientError, ObstoreError, OSError)
 """All that a request can raise; `TimeoutError` is an `OSError`. Anything else is a bug, and not caught."""
 
 

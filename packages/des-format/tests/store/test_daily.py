@@ -262,18 +262,19 @@ def test_what_is_refused_leaves_the_store_usable(tmp_path: Path, clock: Clock) -
 
 
 def test_a_block_that_ends_by_an_exception_keeps_what_was_added(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(RuntimeError), DailyShardedDesStore(tmp_path, 0, clock=clock) as daily:
-        daily.add_file(b"", name="a")
-        raise RuntimeError
+    def work() -> None:
+        with DailyShardedDesStore(tmp_path, 0, clock=clock) as daily:
+            daily.add_file(b"", name="a")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
     assert names(tmp_path) == {"a": 1}
 
 
 def test_threads_may_share_it(tmp_path: Path, clock: Clock) -> None:
     with DailyShardedDesStore(tmp_path, 2, max_open=2, clock=clock) as daily:
-        threads = [
-            threading.Thread(target=lambda: [daily.add_file(b"x") for _ in range(20)])  # type: ignore[func-returns-value]
-            for _ in range(4)
-        ]
+        threads = [threading.Thread(target=lambda: [daily.add_file(b"x") for _ in range(20)]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -364,7 +365,7 @@ def test_an_archive_that_is_lost_is_reported_once(
         patch.setattr(writer._target, "write", fail)
         with pytest.raises(UnavailableError, match="disk full"):
             daily.add_file(bytes(2 * 2**20), name="big")
-    with pytest.raises(WriterClosedError, match="disk full|failed"):
+    with pytest.raises(WriterClosedError, match="failed"):
         daily.add_file(b"", name="told")
     daily.add_file(b"", name="good")
     daily.close()

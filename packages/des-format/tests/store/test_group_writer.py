@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from des_format import DesWriter
 from des_format.errors import (
     EntryNotFoundError,
     InvalidInputError,
@@ -201,14 +202,12 @@ def test_a_big_file_that_cannot_be_stored_fails_alone(inner: Any) -> None:
 
 
 def test_an_archive_that_cannot_be_built_fails_its_entries(inner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from des_format.store import groups
-
     store = DesStore.open(inner)
 
     def fail(_self: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(groups.DesWriter, "close", fail)
+    monkeypatch.setattr(DesWriter, "close", fail)
     with store.group_writer(max_delay_seconds=60) as group:
         future = group.add(1, NOON, b"x")
     assert isinstance(end(future), MemoryError)
@@ -259,10 +258,16 @@ def test_closing_wakes_those_that_are_blocked(objects: FaultyObjectStore, gate: 
 
 def test_a_block_that_ends_by_an_exception_keeps_what_was_accepted(inner: Any) -> None:
     store = DesStore.open(inner)
-    with pytest.raises(RuntimeError), store.group_writer(max_delay_seconds=60) as group:
-        future = group.add(1, NOON, b"x")
-        raise RuntimeError
-    assert future.result().sequence == 1
+    futures = []
+
+    def work() -> None:
+        with store.group_writer(max_delay_seconds=60) as group:
+            futures.append(group.add(1, NOON, b"x"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert futures[0].result().sequence == 1
 
 
 def test_an_entry_can_be_cancelled_until_its_group_begins(objects: FaultyObjectStore, gate: Gate) -> None:

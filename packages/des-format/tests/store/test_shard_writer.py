@@ -122,9 +122,15 @@ def test_a_negative_threshold_is_refused_and_leaves_nothing(store: DesStore, obj
 
 
 def test_a_block_that_ends_by_an_exception_leaves_nothing(store: DesStore, objects: Any) -> None:
-    with pytest.raises(RuntimeError), store.writer(DAY, 1) as writer:
-        writer.add_file("5", b"five")
-        raise RuntimeError
+    writer = store.writer(DAY, 1)
+
+    def work() -> None:
+        with writer:
+            writer.add_file("5", b"five")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
     assert keys(objects) == ["des-store.json"]
     assert leftovers(objects) == []
     with pytest.raises(WriterClosedError):
@@ -202,6 +208,7 @@ def test_an_archive_that_a_dead_process_published_is_committed(objects: Any) -> 
         with pytest.raises(UnavailableError):
             writer.close()
     assert writer.key in keys(objects)
+    writer.abort()
     store = DesStore.open(objects)
     again = write(store)
     again.close()

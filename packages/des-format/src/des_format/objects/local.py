@@ -23,7 +23,7 @@ from .content import pieces
 from .files import check_file, open_file, read_file, status_of, translated, writing
 from .folders import Folders, walk
 from .keys import split_prefix
-from .locking import locked
+from .locking import LocalTurn, locked
 from .results import LoadedResult, check_conditions, expected_tag, resolve_range
 from .threaded import ThreadedObjectStore
 from .versions import VersionFile, describe, tag_of
@@ -154,6 +154,10 @@ class LocalObjectStore(ThreadedObjectStore):
                 raise ObjectExistsError(f"object {key!r} exists")
             return LocalTarget(key, path)
 
+    def turn(self, key: str, /) -> LocalTurn | None:
+        """Queue for an object, by another lock file; see `des_format.ports.objects.TakesTurns`."""
+        return LocalTurn.at(_turn_of(self._folders.locate(key)))
+
 
 class LocalTarget:
     """A new object that is written front to back and appears by `commit`."""
@@ -198,10 +202,14 @@ def _lock_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
+def _turn_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.turn")
+
+
 def _remove(target: Path) -> None:
-    lock = _lock_of(target)
+    lock, turn = _lock_of(target), _turn_of(target)
     with locked(lock):
-        for path in (target, lock):
+        for path in (target, turn, lock) if turn.exists() else (target, lock):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 

@@ -14,7 +14,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["locked"]
+__all__ = ["LocalTurn", "locked"]
 
 
 @contextlib.contextmanager
@@ -54,3 +54,39 @@ def _is_at(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.lstat(path))
     except FileNotFoundError:
         return False
+
+
+class LocalTurn:
+    """A turn that is a lock of its own file.
+
+    The file may be removed meanwhile, and then someone else may have another turn: nothing depends on it.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle: int | None = handle
+
+    @classmethod
+    def at(cls, path: Path) -> LocalTurn | None:
+        """Join the queue at a file, which is made when it is missing; None where that is not possible."""
+        if fcntl is None:
+            return None
+        try:
+            return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666))
+        except OSError:
+            return None
+
+    def take(self) -> bool:
+        """Take the turn, unless someone else has it."""
+        if self._handle is None:
+            return False
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Let it go."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)

@@ -43,6 +43,8 @@ __all__ = [
     "PutMode",
     "PutResult",
     "SuffixRange",
+    "TakesTurns",
+    "Turn",
     "UpdateVersion",
     "translate",
 ]
@@ -217,6 +219,30 @@ class Creates(Protocol):
         Raises:
             ObjectExistsError: The key is taken, here or at `commit`.
         """
+        ...
+
+
+class Turn(Protocol):
+    """A place in the queue for an object."""
+
+    def take(self) -> bool:
+        """Take the turn, unless someone else has it; never waits. Return whether it is held."""
+        ...
+
+    def end(self) -> None:
+        """Let it go, and leave the queue; the second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """Optional capability: writers of an object can queue, instead of losing to each other.
+
+    A turn is a courtesy between those who ask for it. No write depends on it, and it ends with the process.
+    """
+
+    def turn(self, key: str, /) -> Turn | None:
+        """Join the queue for an object; None where there is none."""
         ...
 
 

@@ -124,9 +124,16 @@ class CacheSet(NamedTuple):
 
 
 class Sleep(NamedTuple):
-    """Wait; answered with None."""
+    """Wait; answered with None.
+
+    With `turn_at`, queue for that object instead, for at most `turn_seconds`, and be answered with the `Turn`, held or
+    not. Where the object store has no turns, this waits as ever; so it does beside other requests, because who waits
+    for one turn must not hold another.
+    """
 
     seconds: float
+    turn_at: str | None = None
+    turn_seconds: float = 0.0
 
 
 Request = Read | ReadTail | ReadAll | Write | Head | List | Delete | CacheGet | CacheSet | Sleep

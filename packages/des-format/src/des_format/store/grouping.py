@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -14,13 +14,14 @@ from typing import Any, Self
 
 from ..errors import DesError, WriterClosedError
 from .engine import Engine
-from .groups import GroupLimits, Member, Waiting, accept, add_group, build_group, fail, settle
+from .groups import Built, GroupLimits, Member, Waiting, accept, build_group, fail, settle
 from .running import AsyncRunner, LoopRunner, Runner
 from .writes import Receipt
 
 __all__ = ["AsyncGroupWriter", "GroupLimits", "GroupWriter"]
 
 _CLOSED = "the group writer is closed"
+_SHARDS_AT_A_TIME = 16
 
 
 class GroupWriter:
@@ -52,6 +53,7 @@ class GroupWriter:
         lock = threading.Lock()
         self._wanted = threading.Condition(lock)
         self._room = threading.Condition(lock)
+        self._threads = ThreadPoolExecutor(_SHARDS_AT_A_TIME, thread_name_prefix="des-group-writer")
         self._thread = threading.Thread(target=self._work, name="des-group-writer", daemon=True)
         self._thread.start()
 
@@ -112,6 +114,7 @@ class GroupWriter:
             self._wanted.notify()
             self._room.notify_all()
         self._thread.join()
+        self._threads.shutdown()
 
     def _check_process(self) -> None:
         if self._process != os.getpid():
@@ -121,9 +124,17 @@ class GroupWriter:
         while (group := self._next_group()) is not None:
             try:
                 built = build_group(self._engine, self._runner, group)
-                settle(built, self._runner.run(add_group(self._engine, built)))
+                # A shard that others write to must not keep the other shards waiting, so each has a thread.
+                list(self._threads.map(self._add, built))
             except BaseException as error:  # Nobody else is here to see it: who waits for an entry must.
                 fail(group, error)
+
+    def _add(self, built: Built) -> None:
+        archive, members = built
+        try:
+            settle(members, self._runner.run(self._engine.writes.add(archive)))
+        except Exception as error:  # Nobody else is here to see it: who waits for an entry must.
+            fail(members, error)
 
     def _next_group(self) -> Sequence[Member] | None:
         with self._wanted:
@@ -222,7 +233,7 @@ class AsyncGroupWriter:
             while group := await self._next_group():
                 try:
                     built = await asyncio.to_thread(build_group, self._engine, runner, group)
-                    settle(built, await self._runner.run(add_group(self._engine, built)))
+                    await asyncio.gather(*map(self._add, built))
                 except Exception as error:  # Nobody else is here to see it: who waits for an entry must.
                     fail(group, error)
         finally:
@@ -232,6 +243,13 @@ class AsyncGroupWriter:
             while self._waiting:
                 left += self._waiting.take()
             fail(left, WriterClosedError(_CLOSED))
+
+    async def _add(self, built: Built) -> None:
+        archive, members = built
+        try:
+            settle(members, await self._runner.run(self._engine.writes.add(archive)))
+        except Exception as error:  # As above.
+            fail(members, error)
 
     async def _next_group(self) -> Sequence[Member]:
         """The next group; an empty one is the end."""

@@ -12,17 +12,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..entry import encode_meta
-from ..errors import DesError, InvalidInputError
+from ..errors import InvalidInputError
 from ..names import encode_name
 from ..writer import DesWriter
 from .bigfiles import Runs, StoreBigFiles
-from .effects import Effects, together
 from .engine import Engine
 from .ids import new_id
 from .keys import ShardKey
 from .writes import NewArchive, Receipt
 
-__all__ = ["GroupLimits", "Member", "Waiting", "accept", "add_group", "build_group", "fail", "settle"]
+__all__ = ["Built", "GroupLimits", "Member", "Waiting", "accept", "build_group", "fail", "settle"]
 
 # What an entry takes in memory besides its payload, roughly.
 _ENTRY_BYTES = 512
@@ -163,19 +162,10 @@ def _build_shard(engine: Engine, runner: Runs, where: ShardKey, members: Iterabl
     return NewArchive(where, archive_id, buffer.getvalue(), writer.footer, tuple(big_files.written)), added
 
 
-def add_group(engine: Engine, built: Iterable[Built]) -> Effects[list[Receipt | DesError]]:
-    """Publish and commit archives side by side; return a receipt or an error for each."""
-    return together([engine.writes.add(archive) for archive, _members in built])
-
-
-def settle(built: Iterable[Built], results: Iterable[Receipt | DesError]) -> None:
-    """Tell each entry of a group how its shard's commit ended."""
-    for (_archive, members), result in zip(built, results, strict=True):
-        if isinstance(result, DesError):
-            fail(members, result)
-            continue
-        for member in members:
-            member.future.set_result(result)
+def settle(members: Iterable[Member], receipt: Receipt) -> None:
+    """Tell the entries of a shard that they were added."""
+    for member in members:
+        member.future.set_result(receipt)
 
 
 def fail(members: Iterable[Member], error: BaseException) -> None:

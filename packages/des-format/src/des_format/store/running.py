@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,17 @@ from typing import Any, TypeVar
 
 from ..errors import DesError
 from ..ports.caches import AsyncIndexCache, IndexCache
-from ..ports.objects import AsyncObjectStore, GetOptions, NotModified, ObjectMeta, ObjectStore, PutMode, translate
+from ..ports.objects import (
+    AsyncObjectStore,
+    GetOptions,
+    NotModified,
+    ObjectMeta,
+    ObjectStore,
+    PutMode,
+    TakesTurns,
+    Turn,
+    translate,
+)
 from .effects import (
     CacheGet,
     CacheSet,
@@ -70,6 +81,19 @@ def _is_shared(request: Request) -> bool:
     return isinstance(request, Read) or (isinstance(request, ReadAll) and request.shared)
 
 
+def _without_turns(requests: list[Request]) -> list[Request]:
+    return [Sleep(request.seconds) if isinstance(request, Sleep) else request for request in requests]
+
+
+def _turn(objects: object, request: Sleep) -> Turn | None:
+    return objects.turn(request.turn_at) if request.turn_at is not None and isinstance(objects, TakesTurns) else None
+
+
+def _turn_pause() -> float:
+    """How long to wait before the next look at a turn: less than a commit takes, and not in step with others."""
+    return random.uniform(0.0005, 0.003)
+
+
 class Runner:
     """Runs effects over a synchronous object store.
 
@@ -110,6 +134,7 @@ class Runner:
     def _perform(self, requests: list[Request]) -> list[Any]:
         if len(requests) < 2:
             return [self._reply(request) for request in requests]
+        requests = _without_turns(requests)
         replies: list[Any] = [None] * len(requests)
         # Each worker takes the next request until none is left: a task for each request would cost more than many
         # requests do. Taking the next number is one step of the interpreter.
@@ -164,7 +189,12 @@ class Runner:
             case CacheSet():
                 return self._cache.set_many(request.items) if self._cache is not None else None
             case Sleep():
-                return self._sleep(request.seconds)
+                if (turn := _turn(self.objects, request)) is None:
+                    return self._sleep(request.seconds)
+                ends_at = time.monotonic() + request.turn_seconds
+                while not turn.take() and time.monotonic() < ends_at:
+                    self._sleep(_turn_pause())
+                return turn
 
     def close(self) -> None:
         """Let the threads go; a later batch starts new ones."""
@@ -207,6 +237,7 @@ class AsyncRunner:
         """Perform one batch."""
         if len(requests) < 2:
             return [await self._reply(request) for request in requests]
+        requests = _without_turns(requests)
         replies: list[Any] = [None] * len(requests)
         numbers = iter(range(len(requests)))
 
@@ -253,7 +284,12 @@ class AsyncRunner:
             case CacheSet():
                 return await self._cache.set_many_async(request.items) if self._cache is not None else None
             case Sleep():
-                return await self._sleep(request.seconds)
+                if (turn := _turn(self.objects, request)) is None:
+                    return await self._sleep(request.seconds)
+                ends_at = time.monotonic() + request.turn_seconds
+                while not turn.take() and time.monotonic() < ends_at:
+                    await self._sleep(_turn_pause())
+                return turn
 
 
 class LoopRunner:

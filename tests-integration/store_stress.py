@@ -16,7 +16,7 @@ from typing import Any
 
 from des_format.errors import ConflictError, EntryDeletedError, UnavailableError
 from des_format.objects import LocalObjectStore
-from des_format.ports.objects import Content, PutMode, PutResult
+from des_format.ports.objects import Content, PutMode, PutResult, TakesTurns
 from des_format.store import DesStore, GroupWriter, Receipt
 from des_format.testing import Fault, FaultyObjectStore, MeteredObjectStore, Plan, fail_after, fail_before, lose_reply
 
@@ -36,6 +36,8 @@ class MeteredByKind(MeteredObjectStore):
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
+        if isinstance(inner, TakesTurns):
+            self.turn = inner.turn
         self.written: Counter[str] = Counter()
 
     def put(self, path: str, file: Content, *, mode: PutMode | None = None) -> PutResult:

@@ -71,16 +71,19 @@ def check_store(folder: Path, result: Result) -> int:
     """See that the store holds what was acknowledged, once, and nothing that was deleted; return its commits."""
     with DesStore.open(folder) as store:
         listed = Counter(entry.entry.name for entry in store.list(DAY))
+        histories = [store.history(DAY, shard) for shard in store.shards(DAY)]
         added, deleted = set(result.uids("added")), set(result.uids("deleted"))
         assert len(added) == len(result.uids("added"))
         assert [uid for uid, count in listed.items() if count > 1] == []
         assert listed.keys() - set(result.uids("unknown")) == added - deleted
+        # Reading entries one by one from thousands of archives would be most of the test.
+        store.compact()
+        assert Counter(entry.entry.name for entry in store.list(DAY)) == listed
         for uid in added - deleted:
             assert store.get(uid, NOON) == payload(uid)
         for uid in deleted:
             with pytest.raises(EntryDeletedError):
                 store.get(uid, NOON)
-        histories = [store.history(DAY, shard) for shard in store.shards(DAY)]
     for history in histories:
         assert [commit.sequence for commit in history] == list(range(1, len(history) + 1))
         assert len({commit.id for commit in history}) == len(history)

@@ -236,6 +236,19 @@ def test_a_client_of_ones_own_sends_everything(make_store: Make, client: Any) ->
         make_store(client=client, engine="obstore")
 
 
+def test_a_forked_process_has_clients_of_its_own(make_store: Make, engine: str) -> None:
+    store = make_store(engine=engine)
+    store.put("a", b"content")
+    assert store.get("a").data == b"content"
+    parents = store._clients.sync()
+    store._clients._lock.acquire()  # by a thread of the parent, at the moment of the fork
+    store._clients._process = 0  # as a child sees it
+    assert store.get("a").data == b"content"
+    assert store.head("a")["size"] == 7
+    assert store._clients.sync() is not parents
+    parents.close()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -38,11 +38,17 @@ class Clients:
         self.settings = settings
         self._given_session = session
         self.given = client
-        self._lock = threading.Lock()
         self._reset()
+
+    def _guard(self) -> threading.Lock:
+        if self._process != os.getpid():
+            # Connections are the parent's, not a forked child's, and the lock may be in someone's hold.
+            self._reset()
+        return self._lock
 
     def _reset(self) -> None:
         self._process = os.getpid()
+        self._lock = threading.Lock()
         self._session = self._given_session
         self._sync: Any = None
         self._loops: LoopClients | None = None
@@ -62,12 +68,10 @@ class Clients:
         client = self._sync
         if client is not None and self._process == os.getpid():
             return client
-        with self._lock:
+        with self._guard():
             return self._make_sync()
 
     def _make_sync(self) -> Any:
-        if self._process != os.getpid():
-            self._reset()  # Connections of the parent's are not a forked child's.
         if self._sync is None:
             self._sync = self.session().client(
                 "s3",
@@ -79,9 +83,7 @@ class Clients:
 
     def loops(self) -> LoopClients:
         """Return the aiobotocore clients."""
-        with self._lock:
-            if self._process != os.getpid():
-                self._reset()
+        with self._guard():
             if self._loops is None:
                 from .loops import LoopClients
 
@@ -93,7 +95,7 @@ class Clients:
         fast = self._fast
         if fast is not None and self._process == os.getpid():
             return fast
-        with self._lock:
+        with self._guard():
             client = self._make_sync() if self.given is None else self.given
             if self._fast is None:
                 self._fast = self._make_fast(client)
@@ -154,7 +156,7 @@ class Clients:
 
     def close(self) -> None:
         """Close the boto3 client, unless it is the caller's."""
-        with self._lock:
+        with self._guard():
             if self._sync is not None:
                 self._sync.close()
             self._sync = self._fast = None

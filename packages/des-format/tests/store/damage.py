@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from des_format.store import ArchiveOptions, DesStore, StoreOptions
-from des_format.store.keys import ObjectKind, classify
+from des_format.store.model.keys import ObjectKind, classify
 
 __all__ = ["Clock", "Shop", "cut", "drop", "flip", "keys_of", "read", "write"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from des_format.store import Commit, DesStore, Operation, ShardKey
-from des_format.store.state import NO_TIME
+from des_format.store.model.state import NO_TIME
 
 __all__ = ["AT", "DAY", "fill"]
 

@@ -10,8 +10,8 @@ from des_format.ports.objects import AsyncObjectStore, ObjectStore
 from des_format.store import DesStore, StoreOptions
 from des_format.store.aio import AsyncDesStore
 from des_format.store.descriptor import Descriptor
-from des_format.store.effects import CacheGet, CacheSet, Request, Sleep
-from des_format.store.running import AsyncRunner, Runner
+from des_format.store.sansio.effects import CacheGet, CacheSet, Request, Sleep
+from des_format.store.sansio.running import AsyncRunner, Runner
 
 __all__ = ["AsyncRecordingRunner", "DiedError", "RecordingRunner", "open_async", "open_store"]
 

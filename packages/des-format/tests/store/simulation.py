@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from des_format.errors import DesError, UnavailableError
 from des_format.ports.objects import ObjectStore
-from des_format.store.effects import Effects, Request, Sleep, Write
-from des_format.store.running import Runner
+from des_format.store.sansio.effects import Effects, Request, Sleep, Write
+from des_format.store.sansio.running import Runner
 
 __all__ = ["Failure", "Process", "run_in_turns"]
 

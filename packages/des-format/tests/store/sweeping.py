@@ -14,9 +14,16 @@ from typing import Any
 from des_format.errors import DesError, InvalidInputError
 from des_format.objects import MemoryObjectStore
 from des_format.store import CommitPolicy, DesStore, Operation, StoreOptions
-from des_format.store.effects import Delete, Write
-from des_format.store.keys import ShardKey, archive_key, big_file_object_key, manifest_key, segment_key, tombstones_key
-from des_format.store.snapshots import load_history
+from des_format.store.model.keys import (
+    ShardKey,
+    archive_key,
+    big_file_object_key,
+    manifest_key,
+    segment_key,
+    tombstones_key,
+)
+from des_format.store.reading.snapshots import load_history
+from des_format.store.sansio.effects import Delete, Write
 from des_format.testing import Fault, FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
 
 from .runners import DiedError, open_store

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from des_format.store.flights import AsyncFlights, Flights
+from des_format.store.sansio.flights import AsyncFlights, Flights
 
 
 def test_threads_that_ask_the_same_at_the_same_time_share_one_call() -> None:

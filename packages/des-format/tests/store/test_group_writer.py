@@ -23,7 +23,7 @@ from des_format.errors import (
 )
 from des_format.objects import LocalObjectStore, MemoryObjectStore
 from des_format.store import ArchiveOptions, AsyncDesStore, CommitPolicy, DesStore, Receipt, StoreOptions
-from des_format.store.grouping import GroupLimits
+from des_format.store.writers.grouping import GroupLimits
 from des_format.testing import FaultyObjectStore, delay, fail_after, fail_before, lose_reply
 from hypothesis import given, settings
 from hypothesis import strategies as st

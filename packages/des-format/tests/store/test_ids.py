@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from des_format.errors import InvalidInputError
-from des_format.store.ids import _Ascending, check_archive_id, id_at, new_id, time_of
+from des_format.store.model.ids import _Ascending, check_archive_id, id_at, new_id, time_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,7 +103,7 @@ def test_children_go_on_with_ids_of_their_own_even_when_forked_while_another_thr
     # In a process of its own, since the test's may have threads that a fork would leave behind.
     script = textwrap.dedent("""
         import os, signal, threading
-        from des_format.store.ids import new_id
+        from des_format.store.model.ids import new_id
 
         threading.Thread(target=lambda: [new_id() for _ in iter(int, 1)], daemon=True).start()
         for _ in range(20):

@@ -14,7 +14,7 @@ from des_format.errors import (
     InvalidNameError,
     LocatorExpiredError,
 )
-from des_format.store.locators import MAX_LOCATOR_CHARS, MIN_KEY_BYTES, Locator, decode, tag_of_uid
+from des_format.store.model.locators import MAX_LOCATOR_CHARS, MIN_KEY_BYTES, Locator, decode, tag_of_uid
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

@@ -21,10 +21,10 @@ from des_format.errors import (
 )
 from des_format.objects import MemoryObjectStore
 from des_format.store import DesStore, Rebuild
-from des_format.store.checkedjson import decode_checked, encode_checked
-from des_format.store.commits import Operation
-from des_format.store.ids import id_at
-from des_format.store.keys import DESCRIPTOR_KEY, ObjectKind
+from des_format.store.model.checkedjson import decode_checked, encode_checked
+from des_format.store.model.commits import Operation
+from des_format.store.model.ids import id_at
+from des_format.store.model.keys import DESCRIPTOR_KEY, ObjectKind
 from des_format.testing import FaultyObjectStore, delay, fail_after, fail_before, lose_reply
 from hypothesis import given, settings
 from hypothesis import strategies as st

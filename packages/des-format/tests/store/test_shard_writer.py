@@ -222,7 +222,7 @@ def test_an_id_that_was_collected_is_refused(store: DesStore) -> None:
     where = writer.where
 
     def condemn(_shard: Any) -> Any:
-        from des_format.store.commits import Commit, Operation
+        from des_format.store.model.commits import Commit, Operation
 
         return Commit(0, NOON, "", Operation.CONDEMN, condemned=((writer.archive_id, NOON),))
 

@@ -10,7 +10,7 @@ import pytest
 from des_format.errors import CorruptArchiveError
 from des_format.objects import MemoryObjectStore
 from des_format.store import DayStats, DesStore
-from des_format.store.keys import ObjectKind
+from des_format.store.model.keys import ObjectKind
 from des_format.testing import FaultyObjectStore, fail_before
 
 from .damage import DAY, Shop, flip, keys_of, read

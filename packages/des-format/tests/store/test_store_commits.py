@@ -21,16 +21,16 @@ from des_format.errors import (
 from des_format.layout import Footer
 from des_format.objects import MemoryObjectStore
 from des_format.store import ArchiveOptions, ArchiveRow, Commit, CommitPolicy, DesStore, NewEntry, Operation, Tombstone
-from des_format.store.building import build_archive
-from des_format.store.checkedjson import encode_checked
-from des_format.store.effects import Effects
-from des_format.store.ids import new_id
-from des_format.store.keys import ShardKey, manifest_key, segment_key
-from des_format.store.manifest import Manifest, decode_segment, encode_segment
-from des_format.store.shards import Shard, Shards
-from des_format.store.snapshots import AsOf, load_history, state_as_of
-from des_format.store.state import NO_TIME, ShardState, fold
-from des_format.store.transactions import Committed, Transactions
+from des_format.store.model.checkedjson import encode_checked
+from des_format.store.model.ids import new_id
+from des_format.store.model.keys import ShardKey, manifest_key, segment_key
+from des_format.store.model.manifest import Manifest, decode_segment, encode_segment
+from des_format.store.model.state import NO_TIME, ShardState, fold
+from des_format.store.reading.shards import Shard, Shards
+from des_format.store.reading.snapshots import AsOf, load_history, state_as_of
+from des_format.store.sansio.effects import Effects
+from des_format.store.writing.building import build_archive
+from des_format.store.writing.transactions import Committed, Transactions
 from des_format.testing import FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
 from hypothesis import given, settings
 

@@ -14,11 +14,11 @@ from des_format import DesReader, DesWriter
 from des_format.errors import ArchiveCondemnedError, EntryDeletedError, EntryNotFoundError, InvalidInputError
 from des_format.objects import MemoryObjectStore
 from des_format.store import ArchiveOptions, AsyncDesStore, DesStore, NewEntry, Operation, StoreOptions
-from des_format.store.building import build_archive
-from des_format.store.effects import Effects, Request
-from des_format.store.ids import id_at, new_id
-from des_format.store.keys import ShardKey
-from des_format.store.writes import NewArchive
+from des_format.store.model.ids import id_at, new_id
+from des_format.store.model.keys import ShardKey
+from des_format.store.sansio.effects import Effects, Request
+from des_format.store.writing.building import build_archive
+from des_format.store.writing.writes import NewArchive
 
 from .runners import RecordingRunner, open_store
 

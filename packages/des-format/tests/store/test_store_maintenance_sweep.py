@@ -12,7 +12,7 @@ import pytest
 from des_format.errors import DesError, UnavailableError
 from des_format.objects import MemoryObjectStore
 from des_format.store import ArchiveOptions, CommitPolicy, DesStore, NewEntry, StoreOptions
-from des_format.store.ids import new_id
+from des_format.store.model.ids import new_id
 from des_format.testing import FaultyObjectStore, Plan, delay, fail_before
 
 from .filling import fill

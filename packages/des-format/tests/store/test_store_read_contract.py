@@ -24,7 +24,7 @@ from des_format.errors import (
 from des_format.objects import LocalObjectStore, MemoryObjectStore
 from des_format.sources import FileSource
 from des_format.store import ArchiveOptions, DesStore, NewEntry, StoreOptions
-from des_format.store.effects import Read, ReadAll, Request
+from des_format.store.sansio.effects import Read, ReadAll, Request
 from des_format.testing import (
     FaultyIndexCache,
     FaultyObjectStore,

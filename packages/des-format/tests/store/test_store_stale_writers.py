@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from des_format.objects import MemoryObjectStore
 from des_format.store import DesStore
-from des_format.store.manifest import MERGED_SEGMENTS, TAIL_COMMITS
+from des_format.store.model.manifest import MERGED_SEGMENTS, TAIL_COMMITS
 
 
 def test_a_writer_that_slept_while_segments_were_merged_and_collected_commits(morning: datetime) -> None:

@@ -14,8 +14,8 @@ from des_format.errors import AccessDeniedError, ObjectChangedError
 from des_format.objects import LocalObjectStore, MemoryObjectStore
 from des_format.ports.objects import TakesTurns, Turn
 from des_format.store import DesStore
-from des_format.store.effects import Head, Sleep
-from des_format.store.running import AsyncRunner, Runner
+from des_format.store.sansio.effects import Head, Sleep
+from des_format.store.sansio.running import AsyncRunner, Runner
 from des_format.testing import FaultyObjectStore, fail_before
 
 NOON = datetime(2025, 11, 25, 12, tzinfo=UTC)

@@ -11,12 +11,12 @@ import pytest
 from des_format.errors import AccessDeniedError, InvalidInputError, UnavailableError
 from des_format.objects import MemoryObjectStore
 from des_format.store import DesStore, StoreVerifyReport
-from des_format.store.commits import Commit, Operation
-from des_format.store.consistency import history_problems
-from des_format.store.keys import DESCRIPTOR_KEY, ObjectKind
-from des_format.store.manifest import Manifest
-from des_format.store.state import fold
-from des_format.store.verification import verify_store
+from des_format.store.model.commits import Commit, Operation
+from des_format.store.model.consistency import history_problems
+from des_format.store.model.keys import DESCRIPTOR_KEY, ObjectKind
+from des_format.store.model.manifest import Manifest
+from des_format.store.model.state import fold
+from des_format.store.upkeep.verification import verify_store
 from des_format.testing import FaultyObjectStore, fail_before
 
 from .damage import DAY, Clock, Shop, cut, drop, flip, keys_of, read, write

@@ -15,8 +15,8 @@ from des_format.objects.content import pieces
 from des_format.objects.results import LoadedResult
 from des_format.objects.threaded import ThreadedObjectStore
 from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
-from des_format.store.writing.probing import check_conditional_writes
 from des_format.store.sansio.running import Runner
+from des_format.store.writing.probing import check_conditional_writes
 
 from .metrics import S3Metrics
 from .store import S3ObjectStore

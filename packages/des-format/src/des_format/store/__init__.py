@@ -1,26 +1,26 @@
 """A store of archives: commits without a database, deletion that holds, time travel."""
 
 from .aio import AsyncDesStore, AsyncSnapshot
-from .building import ArchiveOptions, NewEntry
-from .collection import Garbage, GarbageReport
-from .commits import ArchiveRow, Commit, Operation, Tombstone
-from .compaction import Compaction
 from .daily import DailyShardedDesStore
 from .descriptor import Descriptor
-from .entryfile import AsyncEntryFile
-from .expiry import Expiry
-from .grouping import AsyncGroupWriter, GroupWriter
-from .keys import ShardKey
-from .listing import StoredEntry
-from .locators import Locator
+from .model.commits import ArchiveRow, Commit, Operation, Tombstone
+from .model.keys import ShardKey
+from .model.locators import Locator
 from .options import StoreOptions
-from .rebuilding import Rebuild
-from .shardwriter import ShardWriter
-from .statistics import DayStats, StoreStats
+from .reading.entryfile import AsyncEntryFile
+from .reading.listing import StoredEntry
 from .store import DesStore, Snapshot
-from .transactions import CommitPolicy
-from .verification import StoreVerifyReport
-from .writes import Receipt
+from .upkeep.collection import Garbage, GarbageReport
+from .upkeep.compaction import Compaction
+from .upkeep.expiry import Expiry
+from .upkeep.rebuilding import Rebuild
+from .upkeep.statistics import DayStats, StoreStats
+from .upkeep.verification import StoreVerifyReport
+from .writers.grouping import AsyncGroupWriter, GroupWriter
+from .writers.shardwriter import ShardWriter
+from .writing.building import ArchiveOptions, NewEntry
+from .writing.transactions import CommitPolicy
+from .writing.writes import Receipt
 
 __all__ = [
     "ArchiveOptions",

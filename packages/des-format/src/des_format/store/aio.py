@@ -17,29 +17,29 @@ from ..ports.caches import AsyncIndexCache
 from ..ports.objects import AsyncObjectStore
 from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
-from .building import NewEntry
-from .collection import GarbageReport
-from .commits import Commit, Operation
-from .compaction import Compaction
 from .descriptor import Descriptor, found_store, read_descriptor
-from .effects import Effects
 from .engine import Engine, check_agreement
-from .entryfile import AsyncEntryFile
-from .expiry import Expiry
-from .grouping import AsyncGroupWriter, GroupLimits
-from .ids import new_id
-from .listing import StoredEntry
-from .locators import Locator, decode
-from .maintenance import Maintenance
+from .model.commits import Commit, Operation
+from .model.ids import new_id
+from .model.locators import Locator, decode
 from .options import StoreOptions
-from .probing import check_conditional_writes
-from .reads import Reads, Request, Uid
-from .rebuilding import Rebuild
-from .running import AsyncRunner, LoopRunner
-from .snapshots import AsOf, load_history
-from .statistics import StoreStats
-from .verification import StoreVerifyReport
-from .writes import Receipt
+from .reading.entryfile import AsyncEntryFile
+from .reading.listing import StoredEntry
+from .reading.reads import Reads, Request, Uid
+from .reading.snapshots import AsOf, load_history
+from .sansio.effects import Effects
+from .sansio.running import AsyncRunner, LoopRunner
+from .upkeep.collection import GarbageReport
+from .upkeep.compaction import Compaction
+from .upkeep.expiry import Expiry
+from .upkeep.maintenance import Maintenance
+from .upkeep.rebuilding import Rebuild
+from .upkeep.statistics import StoreStats
+from .upkeep.verification import StoreVerifyReport
+from .writers.grouping import AsyncGroupWriter, GroupLimits
+from .writing.building import NewEntry
+from .writing.probing import check_conditional_writes
+from .writing.writes import Receipt
 
 __all__ = ["AsyncDesStore", "AsyncSnapshot"]
 

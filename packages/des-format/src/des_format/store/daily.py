@@ -17,12 +17,12 @@ from ..compression import Compression, Profile
 from ..errors import InvalidInputError, StoreExistsError, StoreNotFoundError, WriterClosedError
 from ..objects.local import LocalObjectStore
 from ..routing import RoutingScheme
-from .building import ArchiveOptions
-from .ids import new_id
-from .keys import ShardKey, archive_key, check_day
+from .model.ids import new_id
+from .model.keys import ShardKey, archive_key, check_day
 from .options import StoreOptions
-from .shardwriter import ShardWriter
 from .store import DesStore
+from .writers.shardwriter import ShardWriter
+from .writing.building import ArchiveOptions
 
 __all__ = ["DailyShardedDesStore", "NameGenerator"]
 

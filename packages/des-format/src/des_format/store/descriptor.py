@@ -22,8 +22,8 @@ from ..errors import (
 )
 from ..ports.objects import ObjectMeta
 from ..routing import MAX_BITS, RoutingScheme
-from .effects import Effects, List, ReadAll, Write, ask
-from .keys import DESCRIPTOR_KEY, classify
+from .model.keys import DESCRIPTOR_KEY, classify
+from .sansio.effects import Effects, List, ReadAll, Write, ask
 
 __all__ = ["FORMAT_VERSION", "Descriptor", "create_descriptor", "found_store", "read_descriptor"]
 

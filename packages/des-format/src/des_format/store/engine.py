@@ -10,19 +10,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import ConfigurationError, DuplicateEntryError, InvalidInputError
-from .bigfiles import Runs, StoreBigFiles
-from .building import NewEntry, build_archive, inspect_archive
 from .descriptor import Descriptor
-from .effects import Effects, List, ask, together, value_of
-from .ids import check_archive_id, new_id
-from .keys import ObjectKind, ShardKey, check_day, classify
-from .listing import ShardListing
+from .model.ids import check_archive_id, new_id
+from .model.keys import ObjectKind, ShardKey, check_day, classify
 from .options import StoreOptions
-from .reads import Archives, Reads, Request
-from .shards import Shards
-from .snapshots import AsOf, Past, Present
-from .transactions import Transactions
-from .writes import Deletion, NewArchive, Receipt, Writes
+from .reading.listing import ShardListing
+from .reading.reads import Archives, Reads, Request
+from .reading.shards import Shards
+from .reading.snapshots import AsOf, Past, Present
+from .sansio.effects import Effects, List, ask, together, value_of
+from .writing.bigfiles import Runs, StoreBigFiles
+from .writing.building import NewEntry, build_archive, inspect_archive
+from .writing.transactions import Transactions
+from .writing.writes import Deletion, NewArchive, Receipt, Writes
 
 __all__ = ["Engine", "check_agreement"]
 

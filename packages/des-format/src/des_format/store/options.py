@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..opening import ReadOptions
-from .building import ArchiveOptions
-from .transactions import CommitPolicy
+from .writing.building import ArchiveOptions
+from .writing.transactions import CommitPolicy
 
 __all__ = ["StoreOptions"]
 

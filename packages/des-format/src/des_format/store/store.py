@@ -20,25 +20,25 @@ from ..ports.caches import IndexCache
 from ..ports.objects import Mappable, ObjectStore
 from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
-from .building import NewEntry
-from .commits import Commit, Operation
 from .descriptor import Descriptor, found_store, read_descriptor
-from .effects import Effects
 from .engine import Engine, check_agreement
-from .grouping import GroupLimits, GroupWriter
-from .ids import new_id
-from .listing import StoredEntry
-from .locators import Locator, decode
-from .maintenance import Maintenance
-from .mapped import MappedReads
+from .model.commits import Commit, Operation
+from .model.ids import new_id
+from .model.locators import Locator, decode
 from .options import StoreOptions
-from .probing import check_conditional_writes
-from .reads import Reads, Request, Uid
-from .refounding import rebuild_descriptor
-from .running import Runner
-from .shardwriter import ShardWriter
-from .snapshots import AsOf, load_history
-from .writes import Receipt
+from .reading.listing import StoredEntry
+from .reading.mapped import MappedReads
+from .reading.reads import Reads, Request, Uid
+from .reading.snapshots import AsOf, load_history
+from .sansio.effects import Effects
+from .sansio.running import Runner
+from .upkeep.maintenance import Maintenance
+from .upkeep.refounding import rebuild_descriptor
+from .writers.grouping import GroupLimits, GroupWriter
+from .writers.shardwriter import ShardWriter
+from .writing.building import NewEntry
+from .writing.probing import check_conditional_writes
+from .writing.writes import Receipt
 
 __all__ = ["DesStore", "Snapshot"]
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 from ...errors import UnsupportedOperationError
 from ...ports.objects import AsyncObjectStore
 from ...ports.opening import open_object_store
-from ..entryfile import AsyncEntryFile
-from ..keys import check_day
-from ..listing import StoredEntry
-from ..running import AsyncRunner
+from ..model.keys import check_day
+from ..reading.entryfile import AsyncEntryFile
+from ..reading.listing import StoredEntry
+from ..sansio.running import AsyncRunner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
 from .pages import DayListing

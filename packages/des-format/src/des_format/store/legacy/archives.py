@@ -21,7 +21,7 @@ from ...legacy.datavision import DatavisionArchive
 from ...legacy.des_core import DesCoreArchive
 from ...opening import ReadOptions, open_core
 from ...ranges import ByteRange, Reply, Steps, Tail, TailRead
-from ..effects import Effects, Head, Read, ReadTail, ask, value_of
+from ..sansio.effects import Effects, Head, Read, ReadTail, ask, value_of
 from .listings import Found
 from .recent import Recent
 

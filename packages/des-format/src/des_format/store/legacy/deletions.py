@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import CorruptArchiveError, DesError, UnsupportedFormatError
-from ..effects import Effects, ReadAll, value_of
+from ..sansio.effects import Effects, ReadAll, value_of
 from .archives import again
 from .listings import Found, Shelf
 from .recent import Recent

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from ...errors import InvalidInputError
 from ...routing import MAX_BITS, RoutingScheme, locate_shard
-from ..keys import ShardKey, check_day
+from ..model.keys import ShardKey, check_day
 
 __all__ = ["DatavisionLayout", "DesCoreLayout", "Layout", "LegacyLayout", "Named", "Stem", "make_layout"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...ports.objects import ObjectMeta
-from ..effects import Effects, List, value_of
-from ..keys import ShardKey
+from ..model.keys import ShardKey
+from ..sansio.effects import Effects, List, value_of
 from .layouts import Layout, Stem
 from .recent import Recent
 

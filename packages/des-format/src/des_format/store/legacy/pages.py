@@ -9,9 +9,9 @@ from ...entry import Entry
 from ...errors import DesError, InvalidInputError
 from ...ranges import Steps
 from ...routing import MAX_BITS
-from ..effects import Effects, together, value_of
-from ..keys import ShardKey, check_day
-from ..listing import StoredEntry
+from ..model.keys import ShardKey, check_day
+from ..reading.listing import StoredEntry
+from ..sansio.effects import Effects, together, value_of
 from .archives import Opened, again
 from .deletions import Ledger
 from .listings import Shelf

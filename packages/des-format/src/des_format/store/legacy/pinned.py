@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...entry import Codec
-from ..effects import Effects
+from ..sansio.effects import Effects
 from .search import Located
 
 __all__ = ["Pinned"]

@@ -21,9 +21,9 @@ from ...errors import (
     UnsupportedFormatError,
 )
 from ...ranges import Steps
-from ..effects import Effects, together, value_of
-from ..keys import ShardKey
-from ..listing import StoredEntry
+from ..model.keys import ShardKey
+from ..reading.listing import StoredEntry
+from ..sansio.effects import Effects, together, value_of
 from .archives import Archives, Opened, again
 from .deletions import Ledger, Sidecars
 from .layouts import Layout

@@ -12,9 +12,9 @@ from typing import Any, Self
 from ...entryio import open_entry
 from ...ports.objects import ObjectStore
 from ...ports.opening import open_object_store
-from ..keys import check_day
-from ..listing import StoredEntry
-from ..running import Runner
+from ..model.keys import check_day
+from ..reading.listing import StoredEntry
+from ..sansio.running import Runner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
 from .pages import DayListing

@@ -1,0 +1,1 @@
+"""What a store's objects hold and what they are called. Pure."""

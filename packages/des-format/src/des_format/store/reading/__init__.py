@@ -1,0 +1,1 @@
+"""From `(uid, created_at)` to an entry."""

@@ -1,0 +1,1 @@
+"""What store logic asks of the outside world, and what runs it."""

@@ -1,0 +1,1 @@
+"""Compaction, expiry, garbage, verification, rebuilding, statistics: what an operator runs."""

@@ -1,0 +1,1 @@
+"""Writers that stay open: of one archive, and of groups of entries."""

@@ -107,7 +107,7 @@ class DesReader:
             except EntryNotFoundError:
                 return None
 
-        return find if self._local is None else self._local.getter(find)
+        return find if self._local is None else self._local.getter(find, lambda _name: None)
 
     # -- payloads ---------------------------------------------------------------------------
 

@@ -130,6 +130,8 @@ class Runner:
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            effects.close()  # What it holds, such as a turn, ends now, also after an error that is no failure of storage.
 
     def _perform(self, requests: list[Request]) -> list[Any]:
         if len(requests) < 2:
@@ -232,6 +234,8 @@ class AsyncRunner:
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            effects.close()  # What it holds, such as a turn, ends now, also after an error that is no failure of storage.
 
     async def perform(self, requests: list[Request]) -> list[Any]:
         """Perform one batch."""

@@ -131,7 +131,7 @@ class Runner:
             result: T = stop.value
             return result
         finally:
-            effects.close()  # What it holds, such as a turn, ends now, also after an error that is no failure of storage.
+            effects.close()  # What it holds, such as a turn, ends now, whatever was raised.
 
     def _perform(self, requests: list[Request]) -> list[Any]:
         if len(requests) < 2:
@@ -235,7 +235,7 @@ class AsyncRunner:
             result: T = stop.value
             return result
         finally:
-            effects.close()  # What it holds, such as a turn, ends now, also after an error that is no failure of storage.
+            effects.close()  # What it holds, such as a turn, ends now, whatever was raised.
 
     async def perform(self, requests: list[Request]) -> list[Any]:
         """Perform one batch."""

@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from ...errors import CorruptArchiveError, ObjectExistsError, ObjectNotFoundError, UnavailableError
+from ...ports.objects import ObjectMeta
 from ..model.keys import big_file_object_key
 from ..sansio.effects import Effects, Head, Write, ask
 
@@ -44,18 +45,24 @@ def put_big_file(day: str, sha256: str, source: bytes | Path, size: int, now: Ca
     try:
         yield from ask(Write(key, source))
         return
-    except (ObjectExistsError, UnavailableError) as error:
-        try:
-            found: Any = yield from ask(Head(key))
-        except ObjectNotFoundError:
-            raise error from None
-    if found["size"] != size:
+    except (ObjectExistsError, UnavailableError):
+        found = yield from _head(key)
+    if found is not None and found["size"] != size:
         raise CorruptArchiveError(
             f"big file {key}: found {found['size']} bytes, expected {size}; it does not hold what its name says,"
             " so nothing was written over it"
         )
-    if now().astimezone(UTC) - found["last_modified"] > GRACE / 2:
+    if found is None or now().astimezone(UTC) - found["last_modified"] > GRACE / 2:
         yield from ask(Write(key, source, overwrite=True))
+
+
+def _head(key: str) -> Effects[ObjectMeta | None]:
+    try:
+        found: ObjectMeta = yield from ask(Head(key))
+        return found
+    except ObjectNotFoundError:
+        # It was collected meanwhile, or a write that was refused is still on its way.
+        return None
 
 
 class StoreBigFiles:

@@ -17,6 +17,7 @@ __all__ = [
     "ChecksumMismatchError",
     "ConfigurationError",
     "ConflictError",
+    "ContentionError",
     "CorruptArchiveError",
     "DesError",
     "DuplicateEntryError",
@@ -128,6 +129,13 @@ class AppendInProgressError(ConflictError):
     """Another process is appending to this archive."""
 
     code = "append_in_progress"
+    retryable = True
+
+
+class ContentionError(ConflictError):
+    """Others committed to the same shard for so long that this gave up; nothing was committed."""
+
+    code = "contention"
     retryable = True
 
 

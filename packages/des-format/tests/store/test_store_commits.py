@@ -13,7 +13,7 @@ import pytest
 from des_format.errors import (
     AccessDeniedError,
     ChecksumMismatchError,
-    ConflictError,
+    ContentionError,
     CorruptArchiveError,
     UnavailableError,
     UnsupportedFormatError,
@@ -273,8 +273,9 @@ def test_a_commit_that_others_outrun_for_too_long_is_a_conflict_and_nothing_was_
 
     outrun = Outrun(objects)
     policy = CommitPolicy(timeout_seconds=0)
-    with pytest.raises(ConflictError, match="others committed faster"):
+    with pytest.raises(ContentionError, match=r"others committed faster \(tries: 1\)") as failure:
         RecordingRunner(outrun).run(committing(outrun, adding("mine"), policy))
+    assert failure.value.retryable
     assert not any(row.id == "mine" for one in load(objects)[1] for row in one.added)
 
 

@@ -342,7 +342,7 @@ class DesStore(Maintenance, _StoreReads):
 
         Raises:
             InvalidInputError: The entry is refused; nothing was added.
-            ConflictError: Others committed to the same shard for so long that this gave up; nothing was added.
+            ContentionError: Others committed to the same shard for so long that this gave up; nothing was added.
             UnavailableError: The storage failed; whether it was added is not known, adding it again is safe.
         """
         return self.put_many([NewEntry(uid, created_at, data, meta)])[0]

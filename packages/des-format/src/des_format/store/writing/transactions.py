@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...errors import ConflictError, DesError, ObjectNotFoundError, UnavailableError
+from ...errors import ConflictError, ContentionError, DesError, ObjectNotFoundError, UnavailableError
 from ...ports.objects import Turn
 from ..model.commits import Commit, Operation
 from ..model.ids import new_id
@@ -116,7 +116,7 @@ class Transactions:
             rewrite: Makes the new manifest, where that is not the old one with one more commit.
 
         Raises:
-            ConflictError: Others were faster for as long as `timeout_seconds`; nothing was committed.
+            ContentionError: Others were faster for as long as `timeout_seconds`; nothing was committed.
             UnavailableError: The storage failed for that long; whether the commit took effect is not known.
             DesError: What `change` raises; nothing was committed.
         """
@@ -285,4 +285,4 @@ class Transactions:
 def _given_up(where: ShardKey, retries: int, failure: DesError) -> DesError:
     if isinstance(failure, UnavailableError):
         return UnavailableError(f"shard {where} could not be committed to in time: {failure}")
-    return ConflictError(f"shard {where}: others committed faster, {retries} times in a row; try again")
+    return ContentionError(f"shard {where}: others committed faster (tries: {retries + 1}); try again")

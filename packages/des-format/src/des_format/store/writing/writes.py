@@ -132,7 +132,8 @@ class Writes:
         """Publish an archive whose id is new, and commit it.
 
         Raises:
-            ConflictError: Another archive has this id, or the commit lost against others for too long.
+            ConflictError: Another archive has this id.
+            ContentionError: The commit lost against others for too long; nothing was added.
             ArchiveCondemnedError: It was given up as garbage meanwhile.
             UnavailableError: Whether it was added is not known; adding the same archive again is safe.
         """

@@ -29,17 +29,8 @@ PROCESSES = 12
 
 def run_together(server: S3Server, url: str, processes: int, commits: int) -> list[Outcome]:
     """Run processes that all start to work at the same time; every one of them must end well."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {
-        "AWS_ACCESS_KEY_ID": server.access_key,
-        "AWS_SECRET_ACCESS_KEY": server.secret_key,
-        "AWS_DEFAULT_REGION": server.region,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": "127.0.0.1",
-    }
     command = [sys.executable, SCRIPT, url, str(processes), str(commits)]
-    output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    output = subprocess.run(command, env=server.environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
     outcomes = [Outcome(**json.loads(line)) for line in output.splitlines()]
     assert len(outcomes) == processes
     return outcomes

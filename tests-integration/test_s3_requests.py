@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -140,20 +139,15 @@ with DesStore.open(url, cache=DiskIndexCache(folder)) as store:
 def test_a_second_process_with_an_index_cache_takes_two_requests(
     s3_server: S3Server, proxy: CountingProxy, shared_bucket: str, prefix: str, tmp_path: Path, engine: str
 ) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {
-        "AWS_ACCESS_KEY_ID": s3_server.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3_server.secret_key,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": "127.0.0.1",
-    }
     url = f"s3://{shared_bucket}/{prefix}?endpoint_url={proxy.url}&region={s3_server.region}&engine={engine}"
     descriptor = {"get": 1}
     for expected in ([descriptor, MANIFEST, RANGE, RANGE], [descriptor, MANIFEST, RANGE]):
         with taking(proxy, *expected):
             command = [sys.executable, "-c", READ, url, tmp_path, NOON.isoformat()]
-            assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout == ENTRIES["n-7"]
+            assert (
+                subprocess.run(command, env=s3_server.environment(), capture_output=True, check=True).stdout
+                == ENTRIES["n-7"]
+            )
 
 
 @pytest.mark.usefixtures("archive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,18 @@ class S3Server:
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a process that uses this server: its keys, and no other settings of AWS."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return mine | {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+        }
 
     def client(self, endpoint_url: str | None = None, **config: Any) -> Any:
         """Return a boto3 client that tries once; close it.

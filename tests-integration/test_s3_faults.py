@@ -1,0 +1,58 @@
+"""A store in S3 behind a network that fails by a schedule: nothing acknowledged is lost, nothing happens twice.
+
+`DES_FAULT_SCHEDULES` is how many schedules are run, `DES_FAULT_FIRST` the number of the first one, to see one again;
+moto, which is slow, gets a tenth of them. The default takes about a minute and a half on two slow cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from des_format.store import DesStore
+from des_s3 import S3ObjectStore
+from servers import S3Server
+
+MakeObjects = Callable[..., S3ObjectStore]
+SCRIPT = Path(__file__).with_name("s3_faults.py")
+SCHEDULES = int(os.environ.get("DES_FAULT_SCHEDULES", "300"))
+FIRST = int(os.environ.get("DES_FAULT_FIRST", "0"))
+PROCESSES = 2
+
+
+def outputs(server: S3Server, bucket: str, prefix: str, count: int) -> Iterator[bytes]:
+    """Run processes that share the schedules, each of which must end well."""
+    quotes = "bare" if server.name == "ceph" else "quoted"
+    started = []
+    for number in range(min(PROCESSES, count)):
+        numbers = [FIRST + number, FIRST + count, PROCESSES]
+        command = [sys.executable, SCRIPT, server.endpoint_url, bucket, prefix, quotes, *map(str, numbers)]
+        started.append(subprocess.Popen(command, env=server.environment(), stdout=subprocess.PIPE))
+    for process in started:
+        yield process.communicate()[0]
+        assert process.returncode == 0
+
+
+def test_what_is_acknowledged_is_there_once_however_the_network_fails(
+    s3_server: S3Server, make_objects: MakeObjects, shared_bucket: str, prefix: str
+) -> None:
+    count = SCHEDULES if s3_server.name == "ceph" else max(1, SCHEDULES // 10)
+    DesStore.init(make_objects(), n_bits=0).close()
+    began_at = time.monotonic()
+    tallies = [json.loads(output) for output in outputs(s3_server, shared_bucket, prefix, count)]
+    schedules, requests = (sum(tally[name] for tally in tallies) for name in ("schedules", "requests"))
+    faults, operations = (
+        sum((Counter(tally[name]) for tally in tallies), Counter()) for name in ("faults", "operations")
+    )
+    print(
+        f"\n{s3_server.name}: {schedules} schedules in {time.monotonic() - began_at:.1f} s; {requests} requests,"
+        f" {faults.total()} faults: {dict(faults)}; operations: {dict(operations)}"
+    )
+    assert schedules == count
+    assert faults.total() > count

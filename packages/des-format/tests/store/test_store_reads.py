@@ -416,3 +416,16 @@ def test_what_is_no_shard_of_the_store_is_refused(shard: str | int) -> None:
     store = DesStore.init(MemoryObjectStore(), n_bits=4)
     with pytest.raises(InvalidInputError, match="0 to F"):
         list(store.list(DAY, shard))
+
+
+def test_making_a_store_looks_at_the_first_objects_only() -> None:
+    class Endless(MemoryObjectStore):
+        def list(self, prefix: str | None = None, *, offset: str | None = None) -> Any:
+            number = 0
+            while True:
+                assert number < 100, "it lists everything"
+                page = [{"path": f"other/{number:06}-{at}", "size": 0, "last_modified": None} for at in range(100)]
+                yield page
+                number += 1
+
+    assert DesStore.init(Endless()).descriptor.n_bits == 8

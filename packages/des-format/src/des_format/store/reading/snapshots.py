@@ -71,7 +71,9 @@ class Present:
         asked_at = time.monotonic()
         if found is not None and not fresh and asked_at - found[1] < self.ttl_seconds:
             return found[0]
-        loaded = yield from self._shards.load(where, found[0] if found is not None else None, shared=not fresh)
+        # Who believes nothing for any time is not served what a request that was begun before finds.
+        shared = not fresh and self.ttl_seconds > 0
+        loaded = yield from self._shards.load(where, found[0] if found is not None else None, shared=shared)
         return self.keep(loaded, asked_at)
 
     def keep(self, shard: Shard, asked_at: float | None = None) -> Shard:

@@ -181,9 +181,12 @@ class Runner:
             case Head():
                 return self.objects.head(request.key)
             case List():
-                return [
-                    meta for page in self.objects.list(request.prefix or None, offset=request.offset) for meta in page
-                ]
+                found: list[ObjectMeta] = []
+                for page in self.objects.list(request.prefix or None, offset=request.offset):
+                    found += page
+                    if request.limit is not None and len(found) >= request.limit:
+                        break
+                return found
             case Delete():
                 return self.objects.delete(list(request.keys))
             case CacheGet():

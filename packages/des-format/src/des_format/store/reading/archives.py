@@ -72,6 +72,9 @@ class StoredArchive:
 
     def _answer(self, request: Sequence[ByteRange] | TailRead) -> Effects[Any]:
         assert not isinstance(request, TailRead), "the geometry is known"
+        if not self._cache_prefix:
+            replies = (yield [self._request(part) for part in request]) if request else []
+            return [self._check(part, reply) for part, reply in zip(request, replies, strict=True)]
         found = yield from self._cached(request)
         missing = [part for part in request if part not in found]
         requests: list[Request] = [self._request(part) for part in missing]

@@ -16,30 +16,33 @@ class Flights:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._running: dict[Hashable, Future[Any]] = {}
+        # What others wait for; None as long as nobody does, for a future costs more than the rest.
+        self._running: dict[Hashable, Future[Any] | None] = {}
 
     def do(self, key: Hashable, call: Callable[[], Any]) -> Any:
         """Return the result of `call`, or that of one for the same key which another thread has begun."""
+        joined: Future[Any] | None = None
         with self._guard:
-            running = self._running.get(key)
-            if running is None:
-                mine: Future[Any] = Future()
-                self._running[key] = mine
-        if running is not None:
-            return running.result()
+            if key not in self._running:
+                self._running[key] = None
+            elif (joined := self._running[key]) is None:
+                joined = self._running[key] = Future()
+        if joined is not None:
+            return joined.result()
         try:
             result = call()
         except BaseException as error:
-            self._end(key)
-            mine.set_exception(error)
+            if (awaited := self._end(key)) is not None:
+                awaited.set_exception(error)
             raise
-        self._end(key)
-        mine.set_result(result)
+        if (awaited := self._end(key)) is not None:
+            awaited.set_result(result)
         return result
 
-    def _end(self, key: Hashable) -> None:
+    def _end(self, key: Hashable) -> Future[Any] | None:
+        """Take no more who wait, and return what those who do wait for."""
         with self._guard:
-            del self._running[key]
+            return self._running.pop(key)
 
 
 class _Flight:

@@ -1,4 +1,4 @@
-"""Reading ranges: by obstore, which costs a tenth of the CPU time, or by boto3 and aiobotocore, the reference."""
+"""Reading ranges: by obstore, which costs a fraction of the CPU time, or by boto3 and aiobotocore, the reference."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ class S3Metrics:
         source_reads: Whole-object reads of sources, by `status` (`ok`, `error`).
         source_bytes: Bytes that they brought.
         source_seconds: How long they took, by `status`.
+        replica_reads: Reads that a replica answered, by `place`.
+        place_failures: Calls that a place of a replicated zone did not answer, by `place` and `operation`.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -44,6 +46,12 @@ class S3Metrics:
         )
         self.source_seconds = Histogram(
             "des_s3_source_read_seconds", "Duration of reads of sources", ("status",), registry=registry
+        )
+        self.replica_reads = Counter(
+            "des_s3_replica_reads_total", "Reads answered by a replica", ("place",), registry=registry
+        )
+        self.place_failures = Counter(
+            "des_s3_place_failures_total", "Calls without an answer", ("place", "operation"), registry=registry
         )
         self._children: dict[tuple[str, str], Counter] = {}
 

@@ -6,7 +6,8 @@ import heapq
 import itertools
 import logging
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,10 +18,11 @@ from des_format.objects.threaded import ThreadedObjectStore
 from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
 from des_format.store.sansio.running import Runner
 from des_format.store.writing.probing import check_conditional_writes
+from des_format.targets import Target
 
 from .metrics import S3Metrics
+from .replicas import Replica, ReplicatedObjectStore, WritePolicy
 from .store import S3ObjectStore
-from .target import S3Target
 
 __all__ = ["Zone", "ZonedObjectStore"]
 
@@ -42,12 +44,17 @@ class Zone:
         start: The first shard.
         end: The last shard.
         store: Where they are.
+        replicas: Where copies are; see `ReplicatedObjectStore`. Then `store` is the primary.
     """
 
     name: str
     start: int
     end: int
     store: S3ObjectStore
+    replicas: tuple[Replica, ...] = ()
+
+
+_ZoneStore = S3ObjectStore | ReplicatedObjectStore
 
 
 class ZonedObjectStore(ThreadedObjectStore):
@@ -66,23 +73,35 @@ class ZonedObjectStore(ThreadedObjectStore):
     Args:
         zones: The zones.
         n_bits: There are `2 ** n_bits` shards; must be what the store's descriptor says.
+        writes: As for `ReplicatedObjectStore`, for zones with replicas.
+        clock: As for `ReplicatedObjectStore`.
 
     Attributes:
         gaps: Ranges of shards, first and last, that no zone has; using one is a `ConfigurationError`.
 
     Raises:
-        ConfigurationError: Zones overlap, or have shards that do not exist, or equal names; or there are none.
+        ConfigurationError: Zones overlap, or have shards that do not exist, or equal names; or there are none. Or a
+            replica's place is that of another one.
     """
 
     lists_in_order = True
     backend = "multi_s3"
 
-    def __init__(self, zones: Sequence[Zone], n_bits: int) -> None:
+    def __init__(
+        self,
+        zones: Sequence[Zone],
+        n_bits: int,
+        *,
+        writes: WritePolicy = "all",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.n_bits = n_bits
         self.zones = sorted(zones, key=lambda zone: zone.start)
         self.gaps = _check(self.zones, n_bits)
         if self.gaps:
             log.warning("zones_have_gaps", extra={"gaps": self.gaps})
+        _check_places(self.zones)
+        self._stores: dict[str, _ZoneStore] = {zone.name: _opened(zone, writes, clock) for zone in self.zones}
 
     def __repr__(self) -> str:
         return f"ZonedObjectStore({', '.join(zone.name for zone in self.zones)})"
@@ -90,12 +109,15 @@ class ZonedObjectStore(ThreadedObjectStore):
     @property
     def place(self) -> str:
         """The name of this place, which no other one has."""
-        return "+".join(zone.store.place for zone in self.zones)
+        return "+".join(store.place for store in self._stores.values())
 
     @property
     def metrics(self) -> S3Metrics:
         """Those of the first zone; zones opened from one file share them."""
-        return self.zones[0].store.metrics
+        return self._store(self.zones[0]).metrics
+
+    def _store(self, zone: Zone) -> _ZoneStore:
+        return self._stores[zone.name]
 
     # -- routing ----------------------------------------------------------------------------
 
@@ -110,26 +132,26 @@ class ZonedObjectStore(ThreadedObjectStore):
                 return zone
         raise ConfigurationError(f"shard {shard:X} is in no zone; zones are {_ranges(self.zones)}")
 
-    def _only(self, key: str) -> S3ObjectStore | None:
+    def _only(self, key: str) -> _ZoneStore | None:
         """The one zone that an object can be in; None for a big file, and for what is in every zone."""
         match = _SHARD.search(key)
-        return self.zone_of_shard(int(match[1], 16)).store if match else None
+        return self._store(self.zone_of_shard(int(match[1], 16))) if match else None
 
-    def _candidates(self, key: str) -> list[S3ObjectStore]:
+    def _candidates(self, key: str) -> list[_ZoneStore]:
         """The zones that an object may be in, the likely one first."""
-        stores = [zone.store for zone in self.zones]
+        stores = [self._store(zone) for zone in self.zones]
         match = _BIG_FILE.search(key)
         if match is not None:
             home = self._home(match[1])
             stores.sort(key=lambda store: store is not home)
         return stores
 
-    def _home(self, sha256: str) -> S3ObjectStore:
+    def _home(self, sha256: str) -> _ZoneStore:
         number = int(sha256[:8], 16) >> (32 - self.n_bits)
         try:
-            return self.zone_of_shard(number).store
+            return self._store(self.zone_of_shard(number))
         except ConfigurationError:
-            return self.zones[number % len(self.zones)].store
+            return self._store(self.zones[number % len(self.zones)])
 
     # -- the port ---------------------------------------------------------------------------
 
@@ -179,7 +201,7 @@ class ZonedObjectStore(ThreadedObjectStore):
         return made
 
     def list(self, prefix: str | None = None, *, offset: str | None = None) -> Iterator[Sequence[ObjectMeta]]:
-        listings = [_rows(zone.store, prefix, offset) for zone in self.zones]
+        listings = [_rows(self._store(zone), prefix, offset) for zone in self.zones]
         merged = heapq.merge(*listings, key=lambda meta: meta["path"])
         # Of an object in several zones, the first zone's row comes first.
         unique = (next(same) for _, same in itertools.groupby(merged, key=lambda meta: meta["path"]))
@@ -188,14 +210,19 @@ class ZonedObjectStore(ThreadedObjectStore):
 
     def delete(self, paths: str | Sequence[str]) -> None:
         keys = [paths] if isinstance(paths, str) else paths
+        # Whether a big file is garbage is said by manifests of all zones, wherever it is itself.
+        for each in self._stores.values():
+            if isinstance(each, ReplicatedObjectStore):
+                each.check_delete(keys)
         routed = [(key, self._only(key)) for key in keys]
         for zone in self.zones:
-            if here := [key for key, only in routed if only is None or only is zone.store]:
-                zone.store.delete(here)
+            store = self._store(zone)
+            if here := [key for key, only in routed if only is None or only is store]:
+                store.delete(here)
 
     # -- more than the port -----------------------------------------------------------------
 
-    def target(self, key: str, /) -> S3Target:
+    def target(self, key: str, /) -> Target:
         """Begin a new object; see `des_format.ports.objects.Creates`.
 
         Raises:
@@ -214,20 +241,36 @@ class ZonedObjectStore(ThreadedObjectStore):
             UnsupportedOperationError: They do not.
         """
         for zone in self.zones:
-            Runner(zone.store).run(check_conditional_writes())
+            Runner(self._store(zone)).run(check_conditional_writes())
 
     def close(self) -> None:
         """Let go of synchronous connections."""
         for zone in self.zones:
-            zone.store.close()
+            self._store(zone).close()
 
     async def aclose(self) -> None:
         """Let go of all connections of the running event loop."""
         for zone in self.zones:
-            await zone.store.aclose()
+            await self._store(zone).aclose()
 
 
-def _rows(store: S3ObjectStore, prefix: str | None, offset: str | None) -> Iterator[ObjectMeta]:
+def _opened(zone: Zone, writes: WritePolicy, clock: Callable[[], float]) -> _ZoneStore:
+    if not zone.replicas:
+        return zone.store
+    metrics = getattr(zone.store, "metrics", None)
+    return ReplicatedObjectStore(zone.name, zone.store, zone.replicas, writes=writes, metrics=metrics, clock=clock)
+
+
+def _check_places(zones: Sequence[Zone]) -> None:
+    """Refuse a replica that is where something else is: they would take each other's objects for their own."""
+    replicas = [replica.store for zone in zones for replica in zone.replicas]
+    everywhere = [getattr(store, "place", id(store)) for store in [*(zone.store for zone in zones), *replicas]]
+    for store in replicas:
+        if everywhere.count(place := getattr(store, "place", id(store))) > 1:
+            raise ConfigurationError(f"a replica is at {place}, and so is another one, or a zone")
+
+
+def _rows(store: _ZoneStore, prefix: str | None, offset: str | None) -> Iterator[ObjectMeta]:
     for page in store.list(prefix, offset=offset):
         yield from page
 

@@ -14,6 +14,7 @@ import boto3
 from des_format.errors import ConfigurationError
 
 from .metrics import S3Metrics
+from .replicas import Replica
 from .store import S3ObjectStore
 from .zones import Zone, ZonedObjectStore
 
@@ -41,7 +42,8 @@ def load_zones(
 
     Args:
         path: The file: `n_bits`, and `zones` with `name`, `range` (`start` and `end`, the last shard) and `s3`
-            (`bucket`; optional `prefix`, `region_name`, `endpoint_url` and others of `S3ObjectStore`).
+            (`bucket`; optional `prefix`, `region_name`, `endpoint_url` and others of `S3ObjectStore`). A zone may have
+            `replicas`, a list of `name` and `s3`; then the file may say `writes`: `all` (by default) or `quorum`.
         session: As for `S3ObjectStore`, for all zones.
         metrics: As for `S3ObjectStore`, for all zones.
         s3: Other arguments of `S3ObjectStore`, for all zones; the file overrides them.
@@ -50,30 +52,46 @@ def load_zones(
         ConfigurationError: The file cannot be read, or does not say what it should.
     """
     path = Path(path)
-    document = _mapping(_parse(path), str(path), {"n_bits", "zones"})
+    document = _mapping(_parse(path), str(path), {"n_bits", "zones"}, {"writes"})
     zones = document["zones"]
     if not isinstance(zones, list):
         raise ConfigurationError(f"{path}: zones is {zones!r}, expected a list")
     shared = {"session": session or boto3.Session(), "metrics": metrics or S3Metrics(), **s3}
     found = [_zone(zone, f"{path}: zone {number}", shared) for number, zone in enumerate(zones, 1)]
-    return ZonedObjectStore(found, _number(document["n_bits"], f"{path}: n_bits"))
+    writes = document.get("writes", "all")
+    if writes not in ("all", "quorum"):
+        raise ConfigurationError(f"{path}: writes is {writes!r}, expected 'all' or 'quorum'")
+    return ZonedObjectStore(found, _number(document["n_bits"], f"{path}: n_bits"), writes=writes)
 
 
 def _zone(zone: Any, where: str, shared: Mapping[str, Any]) -> Zone:
-    zone = _mapping(zone, where, {"name", "range", "s3"})
+    zone = _mapping(zone, where, {"name", "range", "s3"}, {"replicas"})
     shards = _mapping(zone["range"], f"{where}: range", {"start", "end"})
-    s3 = _mapping(zone["s3"], f"{where}: s3", {"bucket"}, _S3)
     start, end = (_number(shards[name], f"{where}: {name}") for name in ("start", "end"))
+    replicas = zone.get("replicas", [])
+    if not isinstance(replicas, list):
+        raise ConfigurationError(f"{where}: replicas is {replicas!r}, expected a list")
+    copies = [_replica(replica, f"{where}: replica {number}", shared) for number, replica in enumerate(replicas, 1)]
+    return Zone(str(zone["name"]), start, end, _place(zone["s3"], where, shared), tuple(copies))
+
+
+def _replica(replica: Any, where: str, shared: Mapping[str, Any]) -> Replica:
+    replica = _mapping(replica, where, {"name", "s3"})
+    return Replica(str(replica["name"]), _place(replica["s3"], where, shared))
+
+
+def _place(s3: Any, where: str, shared: Mapping[str, Any]) -> S3ObjectStore:
+    s3 = _mapping(s3, f"{where}: s3", {"bucket"}, _S3)
     given = {name: value for name, value in s3.items() if value is not None}
-    return Zone(str(zone["name"]), start, end, S3ObjectStore(**{**shared, **given}))
+    return S3ObjectStore(**{**shared, **given})
 
 
-def _mapping(value: Any, where: str, required: set[str], known: set[str] | None = None) -> dict[str, Any]:
+def _mapping(value: Any, where: str, required: set[str], optional: set[str] | None = None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationError(f"{where} is {value!r}, expected a mapping")
     if missing := sorted(required - value.keys()):
         raise ConfigurationError(f"{where} lacks {', '.join(missing)}")
-    if unknown := sorted(map(str, value.keys() - (known or required))):
+    if unknown := sorted(map(str, value.keys() - required - (optional or set()))):
         raise ConfigurationError(f"{where} has {', '.join(unknown)}, which means nothing here")
     return value
 

@@ -51,13 +51,18 @@ def cli_reference() -> str:
 def describe(command: Any, name: str, level: int) -> list[str]:
     """Return the lines for a command and all its subcommands."""
     context = command.make_context(name, [], resilient_parsing=True)
+    comes_with = getattr(command, "distribution", None)
+    command = context.command
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     lines = ["", f"{'#' * level} {name}", "", paragraphs(command.help), "", "```text", usage, "```"]
+    if comes_with:
+        lines[2:2] = ["", f"Comes with `pip install '{comes_with}[cli]'`."]
     records = [record for parameter in command.params if (record := parameter.get_help_record(context))]
     if records:
         lines += ["", "| argument or option | effect |", "|---|---|"]
         lines += [f"| `{cell(names)}` | {cell(effect)} |" for names, effect in records]
-    for child_name, child in getattr(command, "commands", {}).items():
+    for child_name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        child = command.get_command(context, child_name)
         if not child.hidden:
             lines += describe(child, f"{name} {child_name}", level + 1)
     return lines

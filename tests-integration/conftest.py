@@ -106,7 +106,9 @@ def s3_session(s3_server: S3Server) -> Iterator[Any]:
     import boto3
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        # Keys and region of the environment are overruled; what else is there is for other servers.
+        mine = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
+        for name in [name for name in os.environ if name.startswith("AWS_") and name not in mine]:
             patch.delenv(name)
         patch.setenv("NO_PROXY", "127.0.0.1")
         yield boto3.Session(s3_server.access_key, s3_server.secret_key, region_name=s3_server.region)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from des_format.store import DesStore
@@ -26,7 +26,7 @@ FIRST = int(os.environ.get("DES_FAULT_FIRST", "0"))
 PROCESSES = 2
 
 
-def outputs(server: S3Server, bucket: str, prefix: str, count: int) -> Iterator[bytes]:
+def outputs(server: S3Server, bucket: str, prefix: str, count: int) -> list[bytes]:
     """Run processes that share the schedules, each of which must end well."""
     quotes = "bare" if server.name == "ceph" else "quoted"
     started = []
@@ -34,9 +34,9 @@ def outputs(server: S3Server, bucket: str, prefix: str, count: int) -> Iterator[
         numbers = [FIRST + number, FIRST + count, PROCESSES]
         command = [sys.executable, SCRIPT, server.endpoint_url, bucket, prefix, quotes, *map(str, numbers)]
         started.append(subprocess.Popen(command, env=server.environment(), stdout=subprocess.PIPE))
-    for process in started:
-        yield process.communicate()[0]
-        assert process.returncode == 0
+    told = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0] * len(started)
+    return told
 
 
 def test_what_is_acknowledged_is_there_once_however_the_network_fails(

@@ -344,7 +344,9 @@ def test_a_bucket_is_opened_by_its_url(endpoint_url: str, bucket: str) -> None:
     with store:
         store.put("x", b"content")
         assert store.get("x").data == b"content"
-    with open_s3(f"s3://{bucket}?endpoint_url={endpoint_url}&addressing=path&request_payer=true") as store:
+    parameters = f"endpoint_url={endpoint_url}&addressing=path&request_payer=true&if_match_quotes=false"
+    with open_s3(f"s3://{bucket}?{parameters}") as store:
+        assert store.if_match_quotes is False
         assert store.get("a b/c/x").data == b"content"
 
 

@@ -34,6 +34,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "addressing": ("addressing_style", _text),
     "request_payer": ("request_payer", _boolean),
     "anonymous": ("anonymous", _boolean),
+    "if_match_quotes": ("if_match_quotes", _boolean),
 }
 
 
@@ -41,8 +42,8 @@ def open_s3(url: str) -> S3ObjectStore:
     """Open a bucket, such as `s3://bucket/prefix?endpoint_url=https://s3.example.com&addressing=path`.
 
     Parameters are `endpoint_url`, `region`, `engine` (`obstore`, `boto`), `addressing` (`auto`, `path`, `virtual`),
-    `profile` (of the AWS configuration), `request_payer` and `anonymous` (`true`, `false`). Credentials are not among
-    them: URLs end up in logs. Nothing is asked of the service.
+    `profile` (of the AWS configuration), `request_payer`, `anonymous` and `if_match_quotes` (`true`, `false`).
+    Credentials are not among them: URLs end up in logs. Nothing is asked of the service.
 
     Raises:
         ConfigurationError: The URL is malformed, or has another parameter.

@@ -16,13 +16,21 @@ from .exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of
 from .help import examples
 from .messages import Messages
 from .output import discard, finish, write_line
+from .plugins import find_plugin, plugin_names
 from .store.app import store
 
 __all__ = ["app"]
 
 
 class _Group(TyperGroup):
-    """Ends every command with one of `EXIT_CODES`, and a sentence instead of a traceback."""
+    """Ends every command with one of `EXIT_CODES`, and a sentence instead of a traceback; finds commands of others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names = super().list_commands(ctx)
+        return [*names, *(name for name in plugin_names() if name not in names)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or find_plugin(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:

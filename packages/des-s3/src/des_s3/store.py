@@ -51,7 +51,8 @@ class S3ObjectStore:
             settings: where it repeats a conditional write by itself, its own success may come back as a conflict,
             which callers must see through by reading back (`DesStore` does). Reads then need the engine `boto`.
         session: A boto3 session; None for a new one.
-        engine: What reads: `obstore` (a third of the CPU time or less), or `boto`. None is `obstore`, or `boto` with `client`.
+        engine: What reads: `obstore` (a third of the CPU time or less), or `boto`. None is `obstore`, or `boto` with
+            `client`.
         if_match_quotes: Whether conditional writes send a version's quotes. Ceph refuses them. `auto` finds out when
             an update is refused for the first time, by an object `des-probe-...` that it writes and deletes.
         metrics: Counts requests; None to count for nobody.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import probing
+from . import probing, syncing
 
 __all__ = ["app"]
 
@@ -17,3 +17,4 @@ def main() -> None:
 
 
 app.command("probe")(probing.probe)
+app.command("sync-zones")(syncing.sync_zones)

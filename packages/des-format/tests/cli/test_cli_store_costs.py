@@ -114,7 +114,14 @@ def test_costs_are_shown_after_the_sums(des: Des, store: Path) -> None:
     lines = des("store", "stats", store, "--cost").stdout.splitlines()
     assert lines[0].startswith("days ")
     table = lines[lines.index("") + 1 :]
-    assert table[0].split() == ["kept", "as", "PUTs", "writing", *"storage/month 1M warm reads 1M cold reads".split()]
+    assert table[0].startswith("list prices, US dollars ")
+    assert table[0].split()[4:] == [
+        "kept",
+        "as",
+        "PUTs",
+        "writing",
+        *"storage/month 1M warm reads 1M cold reads".split(),
+    ]
     assert table[1].split()[:5] == ["S3", "Standard", "(2025)", "objects", "3"]
     assert table[2].split()[0] == "archives"
     assert len({len(line) for line in table}) == 1
@@ -130,6 +137,13 @@ def test_costs_in_json_by_prices_of_ones_own(des: Des, store: Path) -> None:
     assert cost["objects"]["put_count"] == 3
     assert cost["objects"]["warm_reads"] == 3500
     assert "costs" not in json.loads(des("store", "stats", store, "--json").stdout)
+
+
+def test_prices_of_ones_own_are_in_a_currency_of_ones_own(des: Des, store: Path) -> None:
+    Path("prices.json").write_text(json.dumps([OWN]))
+    result = des("store", "stats", store, "--cost", "--tariff", "prices.json")
+    assert "dollars" not in result.stdout
+    assert result.stdout.splitlines()[-2].split()[:3] == ["Ours", "(2026-01)", "objects"]
 
 
 def test_tariffs_that_cannot_be_used_are_an_error(des: Des, store: Path) -> None:

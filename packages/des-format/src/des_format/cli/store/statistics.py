@@ -64,7 +64,7 @@ def stats(
         return
     _show_by_day(found) if by_day else _show(found)
     if cost:
-        _show_costs(estimates)
+        _show_costs(estimates, "" if tariff else "list prices, US dollars")
 
 
 def _tariffs(path: Path | None) -> Sequence[Tariff]:
@@ -91,10 +91,10 @@ def _shown(stats: DayStats | StoreStats, name: str) -> str:
 _COST_COLUMNS = ("PUTs", "writing", "storage/month", "1M warm reads", "1M cold reads")
 
 
-def _show_costs(estimates: Sequence[Estimate]) -> None:
-    width = max(len(_title(one.tariff)) for one in estimates)
+def _show_costs(estimates: Sequence[Estimate], title: str) -> None:
+    width = max(len(title), *(len(_title(one.tariff)) for one in estimates))
     write_line("")
-    write_line("  ".join([" " * width, "kept as ", *(f"{name:>13}" for name in _COST_COLUMNS)]))
+    write_line("  ".join([f"{title:<{width}}", "kept as ", *(f"{name:>13}" for name in _COST_COLUMNS)]))
     for one in estimates:
         write_line("  ".join([f"{_title(one.tariff):<{width}}", "objects ", *_prices(one.objects)]))
         write_line("  ".join([" " * width, "archives", *_prices(one.archives)]))

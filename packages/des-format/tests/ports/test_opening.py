@@ -83,7 +83,13 @@ def test_what_is_built_in_cannot_be_replaced(installed: None, tmp_path: Path) ->
     assert isinstance(open_object_store(tmp_path), LocalObjectStore)
 
 
-def test_an_unknown_scheme_names_what_to_install() -> None:
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is installed, as in an environment of des-format only."""
+    monkeypatch.setattr("des_format.ports.opening.entry_points", lambda group: EntryPoints(()))
+
+
+def test_an_unknown_scheme_names_what_to_install(alone: None) -> None:
     for url, words in {
         "s3://bucket": "pip install des-s3",
         "ftp://host": "known schemes are file, memory",

@@ -1,0 +1,1 @@
+"""HTTP itself: problems, paths, conditions, ranges, dates. Nothing here knows a store."""

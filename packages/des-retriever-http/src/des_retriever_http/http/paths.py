@@ -1,0 +1,65 @@
+"""Paths of entries: a uid may have any characters, so it is taken from the path as it was sent.
+
+`/files/a%2Fb/meta` is the metadata of `a/b`. Slashes that were not encoded belong to the uid too, but for the last
+segment if that is a sub-resource: what ends so by itself must be encoded, as in `/files/a%2Fmeta`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+from fastapi import Path
+from pydantic import AfterValidator
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .problems import Problem, problem_response
+
+__all__ = ["EntryPaths", "Uid"]
+
+_FILES = "/files/"
+SUB_RESOURCES = frozenset({"meta", "locator", "retention-policy", "history"})
+
+
+class EntryPaths:
+    """ASGI middleware: the uid of a path below `/files/` becomes one encoded segment, which every router understands.
+
+    The uid itself is then in the scope's `path_uid`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(scope.get("root_path", "") + _FILES):
+            uid, sub = _split(_raw_rest(scope))
+            try:
+                text = unquote_to_bytes(uid).decode()
+            except UnicodeDecodeError:
+                problem = Problem(400, "invalid_name", "The uid is not UTF-8 after percent-decoding")
+                await problem_response(Request(scope), problem)(scope, receive, send)
+                return
+            scope["path_uid"] = text
+            scope["path"] = f"{scope.get('root_path', '')}{_FILES}{quote(text, safe='')}{sub}"
+        await self._app(scope, receive, send)
+
+
+def _raw_rest(scope: Scope) -> str:
+    """What follows `/files/` in the path, still encoded."""
+    prefix = scope.get("root_path", "") + _FILES
+    raw: str = scope.get("raw_path", b"").decode("latin-1")
+    # Elsewhere, someone has encoded characters of the prefix; then what is encoded in the uid is not known.
+    return raw.removeprefix(prefix) if raw.startswith(prefix) else quote(scope["path"].removeprefix(prefix))
+
+
+def _split(rest: str) -> tuple[str, str]:
+    uid, _separator, last = rest.rpartition("/")
+    return (uid, f"/{last}") if uid and last in SUB_RESOURCES else (rest, "")
+
+
+Uid = Annotated[
+    str,
+    Path(description="The file's uid, percent-encoded where it has other characters than letters and digits."),
+    AfterValidator(unquote),
+]

@@ -1,0 +1,54 @@
+"""What identifies a version of an entry to HTTP: its entity tag and its date."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from des_format.store import StoredEntry
+
+from .dates import http_date
+
+__all__ = ["Validators", "validators_of"]
+
+
+class Validators(NamedTuple):
+    """Validators of one representation of an entry.
+
+    Attributes:
+        etag: A strong entity tag, with its quotes.
+        modified: When the archive that holds the entry was made, or the entry's day where the archive does not tell.
+    """
+
+    etag: str
+    modified: datetime
+
+    def headers(self) -> dict[str, str]:
+        """They as headers."""
+        return {"ETag": self.etag, "Last-Modified": http_date(self.modified)}
+
+
+def validators_of(stored: StoredEntry, encoding: str = "") -> Validators:
+    """Return an entry's validators.
+
+    An archive never changes, so its id and a place in it name the same bytes for ever.
+
+    Args:
+        stored: The entry.
+        encoding: The content coding in which it is sent; each has a tag of its own.
+    """
+    entry = stored.entry
+    suffix = f"-{encoding}" if encoding else ""
+    etag = f'"{stored.archive_id}-{entry.offset:x}-{entry.size:x}{suffix}"'
+    return Validators(etag, _made_at(stored))
+
+
+def _made_at(stored: StoredEntry) -> datetime:
+    # An id of a store begins with its milliseconds (RFC 9562, UUIDv7); those of published archives are names.
+    archive_id = stored.archive_id
+    if len(archive_id) == 32 and archive_id[12] == "7":
+        try:
+            return datetime.fromtimestamp(int(archive_id[:12], 16) / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            pass
+    return datetime.strptime(stored.day, "%Y%m%d").replace(tzinfo=UTC)

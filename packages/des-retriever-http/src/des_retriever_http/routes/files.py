@@ -1,0 +1,245 @@
+"""`GET` and `HEAD /files/{uid}`: the route that everything else is there for, without a framework in its way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from des_format.errors import CorruptArchiveError
+from fastapi import Header, Query
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ..http.conditions import evaluate, range_holds
+from ..http.dates import parse_created_at
+from ..http.documenting import CreatedAt, ServedRoute, problems
+from ..http.multipart import Multipart
+from ..http.paths import Uid
+from ..http.problems import Problem
+from ..http.ranges import parse_ranges
+from ..http.representation import describe
+from ..http.validators import validators_of
+from ..service import Service
+from ..storage.backend import Fetched
+from ..storage.checking import checked
+
+__all__ = ["FileEndpoint", "file_routes"]
+
+# A range of an entry of this size or less is cut from the whole, which is one request and is checked.
+_WHOLE_FOR_RANGE_BYTES = 64 * 2**10
+_MAX_FIELDS = 16
+
+
+class _Asked(NamedTuple):
+    """A request for an entry."""
+
+    uid: str
+    created_at: datetime
+    headers: dict[str, str]
+    attachment: bool
+    fresh: bool
+
+
+class FileEndpoint:
+    """ASGI application for the path of one entry, which `EntryPaths` has put into the scope.
+
+    Args:
+        service: What it serves from.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = _asked(scope)
+        if scope["method"] == "HEAD":
+            await (await self._head(asked))(scope, receive, send)
+            return
+        await (await self._get(asked))(scope, receive, send)
+
+    async def _head(self, asked: _Asked) -> Response:
+        stored = await self._service.backend.describe(asked.uid, asked.created_at, fresh=asked.fresh)
+        answer = _Answer(self._service, asked, Fetched(stored, None))
+        return answer.unchanged() or answer.head()
+
+    async def _get(self, asked: _Asked) -> Response:
+        backend = self._service.backend
+        limit = _WHOLE_FOR_RANGE_BYTES if "range" in asked.headers else self._service.settings.fetch_bytes
+        found = await backend.fetch(asked.uid, asked.created_at, limit=limit, fresh=asked.fresh)
+        answer = _Answer(self._service, asked, found)
+        return answer.unchanged() or await answer.body()
+
+
+class _Answer:
+    """The answer for an entry that was found."""
+
+    def __init__(self, service: Service, asked: _Asked, found: Fetched) -> None:
+        self._service = service
+        self._asked = asked
+        self._found = found
+        self._size = found.stored.entry.size
+        self._validators = validators_of(found.stored)
+        self._headers = {
+            **describe(found.stored, asked.uid, attachment=asked.attachment),
+            **self._validators.headers(),
+            "Cache-Control": service.settings.cache_control,
+            "Accept-Ranges": "bytes",
+        }
+
+    def unchanged(self) -> Response | None:
+        """The answer to a condition that does not hold, or None."""
+        if len(self._asked.headers) == 0:
+            return None
+        status = evaluate(self._asked.headers, *self._validators)
+        if status == 304:
+            kept = ("ETag", "Last-Modified", "Cache-Control", "Content-Disposition")
+            return Response(status_code=304, headers={name: self._headers[name] for name in kept})
+        if status == 412:
+            raise Problem(412, "precondition_failed", "The file is not the version that the request expects")
+        return None
+
+    def head(self) -> Response:
+        """The headers alone."""
+        return Response(headers={**self._headers, "Content-Length": str(self._size), "X-DES-Exists": "true"})
+
+    async def body(self) -> Response:
+        """The payload, or what is asked of it."""
+        ranges = None
+        if "range" in self._asked.headers and range_holds(self._asked.headers, *self._validators):
+            ranges = parse_ranges(self._asked.headers["range"], self._size)
+        if ranges is None:
+            return await self._part(0, self._size, 200, self._headers)
+        if len(ranges) > 1:
+            return await self._parts(ranges)
+        ((start, end),) = ranges
+        return await self._part(
+            start, end, 206, {**self._headers, "Content-Range": f"bytes {start}-{end - 1}/{self._size}"}
+        )
+
+    async def _part(self, start: int, end: int, status: int, headers: dict[str, str]) -> Response:
+        payload = self._found.payload
+        if payload is not None:
+            return Response(payload if end - start == len(payload) else payload[start:end], status, headers)
+        if end - start <= self._service.settings.fetch_bytes:
+            data = await self._service.backend.read_range(self._asked.uid, self._asked.created_at, start, end)
+            return Response(data, status, headers)
+        pieces = await _begun(self._pieces(start, end))
+        return StreamingResponse(pieces, status, {**headers, "Content-Length": str(end - start)})
+
+    async def _parts(self, ranges: Sequence[tuple[int, int]]) -> Response:
+        multipart = Multipart(ranges, self._size, self._headers["Content-Type"])
+        headers = {
+            **self._headers,
+            "Content-Type": multipart.content_type,
+            "Content-Length": str(multipart.length),
+        }
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for number, (start, end) in enumerate(ranges):
+                yield multipart.before(number)
+                async for piece in self._pieces(start, end):
+                    yield piece
+            yield multipart.after()
+
+        return StreamingResponse(await _begun(pieces()), 206, headers)
+
+    async def _pieces(self, start: int, end: int) -> AsyncIterator[bytes]:
+        if self._found.payload is not None:
+            yield self._found.payload[start:end]
+            return
+        backend = self._service.backend
+        stream = backend.stream(self._asked.uid, self._asked.created_at, start, end)
+        whole = (start, end) == (0, self._size)
+        async for piece in checked(stream, self._found.stored.entry) if whole else stream:
+            yield piece
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Wait for the first piece, so that what fails before it is still told by a status."""
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        raise CorruptArchiveError("the payload has no bytes, its entry says otherwise") from None
+
+    async def all_pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_pieces()
+
+
+def _asked(scope: Scope) -> _Asked:
+    given = _parameters(scope)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return _Asked(
+        scope["path_uid"],
+        parse_created_at(given["created_at"]),
+        headers,
+        given.get("download", "").lower() in ("1", "true"),
+        "no-cache" in headers.get("cache-control", "").lower(),
+    )
+
+
+def _parameters(scope: Scope) -> dict[str, str]:
+    """Return the parameters of a query.
+
+    Raises:
+        Problem: 422, `created_at` is missing; 400, it is there twice, or the query is malformed.
+    """
+    try:
+        pairs = parse_qsl(scope["query_string"].decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise Problem(400, "invalid_input", "The query is malformed") from None
+    found = dict(pairs)
+    if "created_at" not in found:
+        raise Problem(422, "missing_created_at", "created_at is missing: /files/UID?created_at=2025-11-25T10:00:00Z")
+    if sum(name == "created_at" for name, _value in pairs) > 1:
+        raise Problem(400, "invalid_created_at", "Invalid created_at format: it is there more than once")
+    return found
+
+
+def file_routes(service: Service) -> list[ServedRoute]:
+    """Return the routes of a file itself."""
+    endpoint = FileEndpoint(service)
+    bytes_of_it: dict[str, Any] = {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    }
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file", **bytes_of_it},
+        206: {"description": "A part of it, or parts as multipart/byteranges", **bytes_of_it},
+        304: {"description": "It is still the version that the client has"},
+        **problems(400, 401, 403, 404, 410, 412, 416, 422, 429, 502, 503),
+    }
+    get = ServedRoute(
+        "/files/{uid}", get_file, served_by=endpoint, methods=["GET"], responses=responses, response_model=None
+    )
+    heads = {status: {"description": one["description"]} for status, one in responses.items() if status != 206}
+    head = ServedRoute(
+        "/files/{uid}", head_file, served_by=endpoint, methods=["HEAD"], responses=heads, response_model=None
+    )
+    return [get, head]
+
+
+Download = Annotated[bool, Query(description="Offer it as a file to save, not to show.")]
+
+
+async def get_file(
+    uid: Uid,
+    created_at: CreatedAt,
+    download: Download = False,
+    range: Annotated[str | None, Header(description="Parts of it, such as `bytes=0-99`.")] = None,
+    if_none_match: Annotated[str | None, Header(description="`ETag` of the version that the client has.")] = None,
+    cache_control: Annotated[str | None, Header(description="`no-cache` sees deletions at once.")] = None,
+) -> None:
+    """Read a file, or a part of it.
+
+    The content type is the one in its metadata (`content_type` or `mime`). `ETag` is strong, so an interrupted
+    transfer can go on with `Range` and `If-Range`.
+    """
+
+
+async def head_file(uid: Uid, created_at: CreatedAt, download: Download = False) -> None:
+    """Tell what `GET` would answer, without reading the payload."""

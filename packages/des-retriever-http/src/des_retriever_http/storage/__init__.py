@@ -1,0 +1,1 @@
+"""What the service needs of a store, and how one is opened."""

@@ -1,0 +1,98 @@
+"""What the service reads: a store of archives, or one of the published systems, as far as routes need it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from des_format.entry import Codec
+from des_format.store import AsyncDesStore, StoredEntry
+from des_format.store.legacy import AsyncLegacyStore
+
+from .streaming import StreamMemory
+
+__all__ = ["Backend", "Fetched"]
+
+
+class Fetched(NamedTuple):
+    """An entry: what its archive says about it, and its payload, or None for one that is over the limit."""
+
+    stored: StoredEntry
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The store behind the service.
+
+    Attributes:
+        label: What it is, for metrics: `local`, `s3`, `multi_s3`, or another scheme.
+        store: The store.
+        memory: For payloads that are sent piece by piece.
+    """
+
+    label: str
+    store: AsyncDesStore | AsyncLegacyStore
+    memory: StreamMemory = field(default_factory=StreamMemory)
+
+    @property
+    def des_store(self) -> AsyncDesStore | None:
+        """The store, if it has manifests, so that entries can be deleted and located; None for a published layout."""
+        return self.store if isinstance(self.store, AsyncDesStore) else None
+
+    async def fetch(self, uid: str, created_at: datetime, *, limit: int, fresh: bool = False) -> Fetched:
+        """Read an entry, as a whole and checked, if it has up to `limit` bytes.
+
+        Args:
+            uid: Its uid.
+            created_at: When it was created.
+            limit: Of a larger payload nothing is read.
+            fresh: Ask the storage for deletions, whatever was known.
+
+        Raises:
+            DesError: As `AsyncDesStore.get`.
+        """
+        if fresh:
+            await self.refresh(uid, created_at)
+        stored = await self.store.get_entry(uid, created_at)
+        return Fetched(stored, await self.store.get(uid, created_at) if stored.entry.size <= limit else None)
+
+    async def describe(self, uid: str, created_at: datetime, *, fresh: bool = False) -> StoredEntry:
+        """Return what an entry's archive says about it."""
+        if fresh:
+            await self.refresh(uid, created_at)
+        return await self.store.get_entry(uid, created_at)
+
+    async def refresh(self, uid: str, created_at: datetime) -> None:
+        """Ask the storage what changed in an entry's shard."""
+
+    async def read_range(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
+        """Read payload bytes `[start, end)`."""
+        return await self.store.read_range(uid, created_at, start, end)
+
+    async def stream(self, uid: str, created_at: datetime, start: int, end: int) -> AsyncIterator[bytes]:
+        """Read payload bytes `[start, end)` piece by piece, in as much memory as there is for all such reads."""
+        async with self.memory.stream():
+            file = await self.store.open_entry(uid, created_at)
+            if file.entry.codec is Codec.NONE:
+                file.seek(start)
+                while file.tell() < end:
+                    size = min(self.memory.piece_bytes, end - file.tell())
+                    async with self.memory.take(size):
+                        yield await file.read(size)
+                return
+            # Whatever is asked of a compressed payload, it is expanded from its beginning: once.
+            async with self.memory.take(file.entry.size):
+                payload = memoryview(await self.store.get(uid, created_at))[start:end]
+                for at in range(0, len(payload), self.memory.piece_bytes):
+                    yield bytes(payload[at : at + self.memory.piece_bytes])
+
+    async def check(self) -> None:
+        """Ask the storage for something small.
+
+        Raises:
+            DesError: It does not answer.
+        """
+        await self.store.shards(f"{datetime.now(UTC):%Y%m%d}")

@@ -1,0 +1,115 @@
+"""Open what the settings say: a store, or what a published system left where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from des_format.errors import ConfigurationError, StoreNotFoundError
+from des_format.ports.caches import AsyncIndexCache
+from des_format.ports.objects import AsyncObjectStore
+from des_format.ports.opening import open_index_cache, open_object_store
+from des_format.store import AsyncDesStore
+from des_format.store.legacy import AsyncLegacyStore
+
+from ..settings import Settings
+from .backend import Backend
+from .streaming import StreamMemory
+
+__all__ = ["cache_url", "open_backend", "store_url"]
+
+_DEFAULT_FOLDER = Path("data", "des")
+_DEFAULT_BITS = 8
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Open the store for one event loop; leaving closes it.
+
+    Raises:
+        ConfigurationError: What it takes is not installed, or contradicts the store.
+        DesError: The storage cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        # Adapters have the methods of both protocols.
+        objects = cast("AsyncObjectStore", await _closing(stack, open_object_store(store_url(settings))))
+        store = await _open_store(stack, settings, objects)
+        memory = StreamMemory(settings.stream_memory_bytes)
+        yield Backend(_label(settings), store, memory)
+
+
+async def _open_store(
+    stack: AsyncExitStack, settings: Settings, objects: AsyncObjectStore
+) -> AsyncDesStore | AsyncLegacyStore:
+    url = cache_url(settings)
+    cache = None if url is None else cast("AsyncIndexCache", await _closing(stack, open_index_cache(url)))
+    try:
+        return await AsyncDesStore.open(
+            objects, n_bits=settings.n_bits, cache=cache, manifest_ttl_seconds=settings.manifest_ttl_seconds
+        )
+    except StoreNotFoundError:
+        return AsyncLegacyStore.open(
+            objects,
+            settings.layout,
+            n_bits=_bits(settings, objects),
+            big_files_prefix=settings.bigfiles_prefix,
+            listing_ttl_seconds=settings.manifest_ttl_seconds,
+        )
+
+
+def _bits(settings: Settings, objects: AsyncObjectStore) -> int:
+    """The bits of a published layout: of the file of zones, or of the settings."""
+    if settings.n_bits is not None:
+        return settings.n_bits
+    of_zones: int = getattr(objects, "n_bits", _DEFAULT_BITS)
+    return of_zones
+
+
+async def _closing(stack: AsyncExitStack, opened: Any) -> Any:
+    """Close it at the end, if it can be closed."""
+    for name in ("aclose", "close_async"):
+        if hasattr(opened, name):
+            stack.push_async_callback(getattr(opened, name))
+            break
+    return opened
+
+
+def store_url(settings: Settings) -> str:
+    """Return the URL of the object store."""
+    match settings.kind:
+        case "url":
+            return settings.store_url or ""
+        case "local":
+            return str(settings.base_dir or _DEFAULT_FOLDER)
+        case "multi_s3":
+            if settings.zones_config is None:
+                raise ConfigurationError("DES_BACKEND=multi_s3 needs DES_ZONES_CONFIG")
+            return settings.zones_config.absolute().as_uri().replace("file:", "zones:", 1)
+    given = {"endpoint_url": settings.s3_endpoint_url, "region": settings.s3_region}
+    query = urlencode({name: value for name, value in given.items() if value})
+    path = quote((settings.s3_prefix or "").strip("/"))
+    return f"s3://{settings.s3_bucket}/{path}" + (f"?{query}" if query else "")
+
+
+def cache_url(settings: Settings) -> str | None:
+    """Return the URL of the index cache, or None for none."""
+    ttl = {} if settings.cache_ttl is None else {"ttl": settings.cache_ttl}
+    match settings.cache_backend:
+        case None:
+            return settings.cache_url
+        case "memory":
+            return f"memory://?{urlencode(ttl)}"
+        case "redis":
+            url = settings.redis_url or ""
+            joint = "&" if "?" in url else "?"
+            return f"{url}{joint}{urlencode(ttl)}" if ttl else url
+
+
+def _label(settings: Settings) -> str:
+    if settings.kind != "url":
+        return settings.kind
+    scheme, separator, _rest = (settings.store_url or "").partition("://")
+    return {"file": "local", "zones": "multi_s3"}.get(scheme.lower(), scheme.lower()) if separator else "local"

@@ -1,0 +1,76 @@
+"""`GET` and `HEAD /files/{uid}`."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from des_format.store import DesStore, NewEntry
+
+from .times import MORNING
+
+AT = {"created_at": "2025-11-25T08:00:00Z"}
+
+
+@pytest.fixture
+def scan(store: DesStore) -> bytes:
+    """The payload of the entry `scan-7`."""
+    payload = bytes(range(256)) * 16
+    store.put("scan-7", MORNING, payload, {"content_type": "image/png"})
+    return payload
+
+
+async def test_a_file_is_served_as_it_was_added(client: httpx.AsyncClient, scan: bytes) -> None:
+    answer = await client.get("/files/scan-7", params=AT)
+    assert (answer.status_code, answer.content) == (200, scan)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-length"] == str(len(scan))
+    assert answer.headers["x-des-size-bytes"] == str(len(scan))
+
+
+async def test_head_tells_what_get_would(client: httpx.AsyncClient, scan: bytes) -> None:
+    got, head = await client.get("/files/scan-7", params=AT), await client.head("/files/scan-7", params=AT)
+    assert head.status_code == 200
+    assert head.content == b""
+    assert {**got.headers, "x-des-exists": "true"} == dict(head.headers)
+
+
+@pytest.mark.parametrize("uid", ["a/b", "a/meta", "grüße ☃", "x%2Fy", "?", "#", "a b+c", "..a", "a//b/"])
+async def test_a_uid_may_have_any_characters(client: httpx.AsyncClient, store: DesStore, uid: str) -> None:
+    store.put(uid, MORNING, uid.encode())
+    from urllib.parse import quote
+
+    answer = await client.get(f"/files/{quote(uid, safe='')}", params=AT)
+    assert (answer.status_code, answer.text) == (200, uid)
+
+
+async def test_ranges(client: httpx.AsyncClient, scan: bytes) -> None:
+    answer = await client.get("/files/scan-7", params=AT, headers={"Range": "bytes=10-19"})
+    assert (answer.status_code, answer.content) == (206, scan[10:20])
+    assert answer.headers["content-range"] == f"bytes 10-19/{len(scan)}"
+    answer = await client.get("/files/scan-7", params=AT, headers={"Range": "bytes=0-9,-5"})
+    assert answer.status_code == 206
+    assert len(answer.content) == int(answer.headers["content-length"])
+    answer = await client.get("/files/scan-7", params=AT, headers={"Range": "bytes=9999999-"})
+    assert answer.status_code == 416
+
+
+async def test_missing_deleted_and_malformed(client: httpx.AsyncClient, store: DesStore, scan: bytes) -> None:
+    assert (await client.get("/files/absent", params=AT)).status_code == 404
+    store.delete("scan-7", MORNING, reason="GDPR", by="me")
+    gone = await client.get("/files/scan-7", params=AT)
+    assert (gone.status_code, gone.json()["detail"]) == (410, "File deleted")
+    assert gone.headers["content-type"] == "application/problem+json"
+    assert (await client.get("/files/scan-7")).status_code == 422
+    assert (await client.get("/files/scan-7", params={"created_at": "2025-11-25T08:00:00"})).status_code == 400
+
+
+async def test_meta(client: httpx.AsyncClient, store: DesStore) -> None:
+    store.put_many([NewEntry("a/b", MORNING, b"x", {"k": 1})])
+    answer = await client.get("/files/a%2Fb/meta", params=AT)
+    assert answer.json()["uid"] == "a/b"
+    assert answer.json()["meta"] == {"k": 1}
+
+
+async def test_openapi(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert set(document["paths"]["/files/{uid}"]) == {"get", "head"}

@@ -13,12 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .http.documenting import ProblemModel
 from .http.paths import EntryPaths
-from .http.problems import Problem, problem_of, problem_response
+from .http.problems import Problem, shown
 from .routes import meta
-from .routes.files import file_routes
+from .routes.files import FileEndpoint, file_routes
 from .service import Service
 from .settings import Settings
 from .storage.opening import open_backend
@@ -41,7 +42,7 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
     if settings is None:
         settings = Settings.read(**arguments)
     service = Service(settings)
-    app = FastAPI(
+    app = Retriever(
         title=_TITLE,
         version=version("des-retriever-http"),
         lifespan=_lifespan,
@@ -50,13 +51,35 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
         redoc_url="/redoc" if settings.docs else None,
     )
     app.state.service = service
-    app.router.routes.extend(file_routes(service))
+    files = FileEndpoint(service)
+    app.router.routes.extend(file_routes(files))
     app.include_router(meta.router)
-    app.add_middleware(EntryPaths)
+    app.front = EntryPaths(app.routed, files)
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _show)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+class Retriever(FastAPI):
+    """A FastAPI application whose requests pass the service's own ASGI layers first.
+
+    Attributes:
+        front: The outermost of them; the innermost calls `routed`.
+    """
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["app"] = self
+            await self.front(scope, receive, send)
+        else:
+            await self.routed(scope, receive, send)
+
+    async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve by the routes of FastAPI."""
+        await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager
@@ -81,4 +104,4 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 async def _show(request: Request, error: Exception) -> Response:
-    return problem_response(request, problem_of(error))
+    return shown(error, request.scope)

@@ -17,14 +17,14 @@ class Multipart:
         content_type: Of the payload.
     """
 
-    def __init__(self, ranges: Sequence[tuple[int, int]], size: int, content_type: str) -> None:
-        self._boundary = secrets.token_hex(16)
+    def __init__(self, ranges: Sequence[tuple[int, int]], size: int, content_type: bytes) -> None:
+        self._boundary = secrets.token_hex(16).encode()
         self._heads = [
-            f"\r\n--{self._boundary}\r\nContent-Type: {content_type}\r\n"
-            f"Content-Range: bytes {start}-{end - 1}/{size}\r\n\r\n".encode("latin-1")
+            b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+            % (self._boundary, content_type, start, end - 1, size)
             for start, end in ranges
         ]
-        self.content_type = f"multipart/byteranges; boundary={self._boundary}"
+        self.content_type = b"multipart/byteranges; boundary=" + self._boundary
         self.length = sum(end - start for start, end in ranges) + sum(map(len, self._heads)) + len(self.after())
 
     def before(self, number: int) -> bytes:
@@ -33,4 +33,4 @@ class Multipart:
 
     def after(self) -> bytes:
         """What stands after the last one."""
-        return f"\r\n--{self._boundary}--\r\n".encode()
+        return b"\r\n--%b--\r\n" % self._boundary

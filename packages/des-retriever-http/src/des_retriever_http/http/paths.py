@@ -11,38 +11,47 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from fastapi import Path
 from pydantic import AfterValidator
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .problems import Problem, problem_response
+from .problems import Problem, shown
 
 __all__ = ["EntryPaths", "Uid"]
 
 _FILES = "/files/"
-SUB_RESOURCES = frozenset({"meta", "locator", "retention-policy", "history"})
+_READING = frozenset({"GET", "HEAD"})
+_SUB_RESOURCES = frozenset({"meta", "locator", "retention-policy", "history"})
 
 
 class EntryPaths:
-    """ASGI middleware: the uid of a path below `/files/` becomes one encoded segment, which every router understands.
+    """ASGI layer: the uid of a path below `/files/` becomes one encoded segment, which every router understands.
 
     The uid itself is then in the scope's `path_uid`.
+
+    Args:
+        app: Serves everything but entries themselves.
+        entries: Serves `GET` and `HEAD` of an entry, without a router in its way.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, entries: ASGIApp) -> None:
         self._app = app
+        self._entries = entries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(scope.get("root_path", "") + _FILES):
+        app = self._app
+        if scope["path"].startswith(scope.get("root_path", "") + _FILES):
             uid, sub = _split(_raw_rest(scope))
             try:
                 text = unquote_to_bytes(uid).decode()
             except UnicodeDecodeError:
                 problem = Problem(400, "invalid_name", "The uid is not UTF-8 after percent-decoding")
-                await problem_response(Request(scope), problem)(scope, receive, send)
+                await shown(problem, scope)(scope, receive, send)
                 return
             scope["path_uid"] = text
-            scope["path"] = f"{scope.get('root_path', '')}{_FILES}{quote(text, safe='')}{sub}"
-        await self._app(scope, receive, send)
+            if text and not sub and scope["method"] in _READING:
+                app = self._entries
+            else:
+                scope["path"] = f"{scope.get('root_path', '')}{_FILES}{quote(text, safe='')}{sub}"
+        await app(scope, receive, send)
 
 
 def _raw_rest(scope: Scope) -> str:
@@ -55,7 +64,7 @@ def _raw_rest(scope: Scope) -> str:
 
 def _split(rest: str) -> tuple[str, str]:
     uid, _separator, last = rest.rpartition("/")
-    return (uid, f"/{last}") if uid and last in SUB_RESOURCES else (rest, "")
+    return (uid, f"/{last}") if uid and last in _SUB_RESOURCES else (rest, "")
 
 
 Uid = Annotated[

@@ -7,18 +7,23 @@ What an error says of keys, paths or services stays in the log.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from des_format import errors
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
-__all__ = ["PROBLEM_TYPE", "Problem", "problem_of", "problem_response"]
+__all__ = ["PROBLEM_TYPE", "Problem", "problem_of", "shown"]
 
 PROBLEM_TYPE = "application/problem+json"
+REQUEST_FAILED = "request_failed"
+
+log = logging.getLogger(__name__)
+
 _RETRY_AFTER_SECONDS = 1
 
 
@@ -109,7 +114,14 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "internal_error", "The service failed; the log has the request id")
 
 
-def problem_response(request: Request, problem: Problem) -> Response:
-    """Return the answer to a request."""
-    body = problem.body(request.scope.get("state", {}).get("request_id"))
-    return Response(body, problem.status, problem.headers, PROBLEM_TYPE)
+def shown(error: Exception, scope: Scope) -> Response:
+    """Return the answer that shows an error, and log what only the log may know of it."""
+    problem = problem_of(error)
+    request_id = scope.get("state", {}).get("request_id")
+    if problem.status >= 500:
+        fields = {"code": problem.code, "status": problem.status, "request_id": request_id}
+        if problem.status == 500:
+            log.error(REQUEST_FAILED, extra=fields, exc_info=error)
+        else:
+            log.warning(REQUEST_FAILED, extra={**fields, "error": str(error)})
+    return Response(problem.body(request_id), problem.status, problem.headers, PROBLEM_TYPE)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from des_format.store import StoredEntry
+
+from .answers import RawHeaders
 
 __all__ = ["content_type_of", "describe", "disposition"]
 
@@ -20,6 +23,10 @@ _TYPE = re.compile(
 )
 # Types that can run scripts in the origin of this service.
 _ACTIVE = re.compile(r"(?:text/html|application/xhtml|[^;]*[+/]xml|text/xsl|image/svg)", re.IGNORECASE)
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+_EXTERNAL = (b"x-des-is-external", b"true")
+_INLINE = (b"x-des-is-external", b"false")
 _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 
@@ -27,9 +34,14 @@ def content_type_of(meta: Mapping[str, Any]) -> str:
     """Return the media type that an entry's metadata names, under one of the usual keys; else octet-stream."""
     for key in _META_KEYS:
         value = meta.get(key)
-        if isinstance(value, str) and _TYPE.match(value):
+        if isinstance(value, str) and _is_type(value):
             return value
     return _DEFAULT_TYPE
+
+
+@lru_cache(1024)
+def _is_type(text: str) -> bool:
+    return _TYPE.match(text) is not None
 
 
 def disposition(uid: str, *, attachment: bool) -> str:
@@ -41,19 +53,24 @@ def disposition(uid: str, *, attachment: bool) -> str:
     return f"{kind}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def describe(stored: StoredEntry, uid: str, *, attachment: bool) -> dict[str, str]:
-    """Return the headers of an entry, whichever part of it is sent."""
+def describe(stored: StoredEntry, uid: str, *, attachment: bool) -> RawHeaders:
+    """Return the headers of an entry, whichever part of it is sent; the first is its type."""
     entry = stored.entry
     content_type = content_type_of(entry.meta)
-    headers = {
-        "Content-Type": content_type,
-        "Content-Disposition": disposition(uid, attachment=attachment),
-        "X-Content-Type-Options": "nosniff",
-        "X-DES-Container": stored.archive_id,
-        "X-DES-Shard-Id": stored.shard,
-        "X-DES-Size-Bytes": str(entry.size),
-        "X-DES-Is-External": "true" if entry.is_external else "false",
-    }
-    if _ACTIVE.match(content_type):
-        headers["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    headers = [
+        (b"content-type", content_type.encode("latin-1")),
+        (b"content-disposition", disposition(uid, attachment=attachment).encode("latin-1")),
+        _NO_SNIFFING,
+        (b"x-des-container", stored.archive_id.encode("latin-1", "replace")),
+        (b"x-des-shard-id", stored.shard.encode("latin-1")),
+        (b"x-des-size-bytes", b"%d" % entry.size),
+        _EXTERNAL if entry.is_external else _INLINE,
+    ]
+    if _is_active(content_type):
+        headers.append(_SANDBOX)
     return headers
+
+
+@lru_cache(1024)
+def _is_active(content_type: str) -> bool:
+    return _ACTIVE.match(content_type) is not None

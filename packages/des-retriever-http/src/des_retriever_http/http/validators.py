@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from des_format.store import StoredEntry
 
+from .answers import RawHeaders
 from .dates import http_date
 
 __all__ = ["Validators", "validators_of"]
@@ -23,32 +25,39 @@ class Validators(NamedTuple):
     etag: str
     modified: datetime
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> RawHeaders:
         """They as headers."""
-        return {"ETag": self.etag, "Last-Modified": http_date(self.modified)}
+        return [(b"etag", self.etag.encode("latin-1")), (b"last-modified", _date_header(self.modified))]
 
 
 def validators_of(stored: StoredEntry, encoding: str = "") -> Validators:
     """Return an entry's validators.
 
-    An archive never changes, so its id and a place in it name the same bytes for ever.
+    An archive never changes, so its id and a place in it name the same bytes for ever. Where a published system
+    has replaced an archive under its old name, checksums tell the difference, if its format has any.
 
     Args:
         stored: The entry.
         encoding: The content coding in which it is sent; each has a tag of its own.
     """
     entry = stored.entry
+    content = (entry.sha256 or "")[:16] or f"{entry.payload_checksum or 0:x}"
     suffix = f"-{encoding}" if encoding else ""
-    etag = f'"{stored.archive_id}-{entry.offset:x}-{entry.size:x}{suffix}"'
-    return Validators(etag, _made_at(stored))
+    etag = f'"{stored.archive_id}-{entry.offset:x}-{entry.size:x}-{content}{suffix}"'
+    return Validators(etag, _made_at(stored.archive_id, stored.day))
 
 
-def _made_at(stored: StoredEntry) -> datetime:
+@lru_cache(4096)
+def _made_at(archive_id: str, day: str) -> datetime:
     # An id of a store begins with its milliseconds (RFC 9562, UUIDv7); those of published archives are names.
-    archive_id = stored.archive_id
     if len(archive_id) == 32 and archive_id[12] == "7":
         try:
             return datetime.fromtimestamp(int(archive_id[:12], 16) / 1000, UTC)
         except (ValueError, OverflowError, OSError):
             pass
-    return datetime.strptime(stored.day, "%Y%m%d").replace(tzinfo=UTC)
+    return datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
+
+
+@lru_cache(4096)
+def _date_header(time: datetime) -> bytes:
+    return http_date(time).encode()

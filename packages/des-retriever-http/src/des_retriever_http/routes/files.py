@@ -9,15 +9,16 @@ from urllib.parse import parse_qsl
 
 from des_format.errors import CorruptArchiveError
 from fastapi import Header, Query
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..http.answers import Answer, RawHeaders
 from ..http.conditions import evaluate, range_holds
 from ..http.dates import parse_created_at
 from ..http.documenting import CreatedAt, ServedRoute, problems
 from ..http.multipart import Multipart
 from ..http.paths import Uid
-from ..http.problems import Problem
+from ..http.problems import Problem, shown
 from ..http.ranges import parse_ranges
 from ..http.representation import describe
 from ..http.validators import validators_of
@@ -30,6 +31,7 @@ __all__ = ["FileEndpoint", "file_routes"]
 # A range of an entry of this size or less is cut from the whole, which is one request and is checked.
 _WHOLE_FOR_RANGE_BYTES = 64 * 2**10
 _MAX_FIELDS = 16
+_RANGES = [(b"accept-ranges", b"bytes")]
 
 
 class _Asked(NamedTuple):
@@ -53,27 +55,28 @@ class FileEndpoint:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = _asked(scope)
-        if scope["method"] == "HEAD":
-            await (await self._head(asked))(scope, receive, send)
-            return
-        await (await self._get(asked))(scope, receive, send)
+        try:
+            asked = _asked(scope)
+            answer = await (self._head(asked) if scope["method"] == "HEAD" else self._get(asked))
+        except Exception as error:
+            answer = shown(error, scope)
+        await answer(scope, receive, send)
 
-    async def _head(self, asked: _Asked) -> Response:
+    async def _head(self, asked: _Asked) -> ASGIApp:
         stored = await self._service.backend.describe(asked.uid, asked.created_at, fresh=asked.fresh)
-        answer = _Answer(self._service, asked, Fetched(stored, None))
-        return answer.unchanged() or answer.head()
+        answering = _Answering(self._service, asked, Fetched(stored, None))
+        return answering.unchanged() or answering.head()
 
-    async def _get(self, asked: _Asked) -> Response:
+    async def _get(self, asked: _Asked) -> ASGIApp:
         backend = self._service.backend
         limit = _WHOLE_FOR_RANGE_BYTES if "range" in asked.headers else self._service.settings.fetch_bytes
         found = await backend.fetch(asked.uid, asked.created_at, limit=limit, fresh=asked.fresh)
-        answer = _Answer(self._service, asked, found)
-        return answer.unchanged() or await answer.body()
+        answering = _Answering(self._service, asked, found)
+        return answering.unchanged() or await answering.body()
 
 
-class _Answer:
-    """The answer for an entry that was found."""
+class _Answering:
+    """How to answer with an entry that was found."""
 
     def __init__(self, service: Service, asked: _Asked, found: Fetched) -> None:
         self._service = service
@@ -81,60 +84,48 @@ class _Answer:
         self._found = found
         self._size = found.stored.entry.size
         self._validators = validators_of(found.stored)
-        self._headers = {
-            **describe(found.stored, asked.uid, attachment=asked.attachment),
-            **self._validators.headers(),
-            "Cache-Control": service.settings.cache_control,
-            "Accept-Ranges": "bytes",
-        }
+        self._lasting = [*self._validators.headers(), (b"cache-control", service.settings.cache_control.encode())]
+        self._headers = describe(found.stored, asked.uid, attachment=asked.attachment) + self._lasting + _RANGES
 
-    def unchanged(self) -> Response | None:
+    def unchanged(self) -> ASGIApp | None:
         """The answer to a condition that does not hold, or None."""
-        if len(self._asked.headers) == 0:
-            return None
         status = evaluate(self._asked.headers, *self._validators)
-        if status == 304:
-            kept = ("ETag", "Last-Modified", "Cache-Control", "Content-Disposition")
-            return Response(status_code=304, headers={name: self._headers[name] for name in kept})
         if status == 412:
             raise Problem(412, "precondition_failed", "The file is not the version that the request expects")
-        return None
+        return Answer(304, self._lasting) if status else None
 
-    def head(self) -> Response:
+    def head(self) -> ASGIApp:
         """The headers alone."""
-        return Response(headers={**self._headers, "Content-Length": str(self._size), "X-DES-Exists": "true"})
+        return Answer(200, [*self._headers, _length(self._size), (b"x-des-exists", b"true")])
 
-    async def body(self) -> Response:
+    async def body(self) -> ASGIApp:
         """The payload, or what is asked of it."""
+        headers = self._asked.headers
         ranges = None
-        if "range" in self._asked.headers and range_holds(self._asked.headers, *self._validators):
-            ranges = parse_ranges(self._asked.headers["range"], self._size)
+        if "range" in headers and range_holds(headers, *self._validators):
+            ranges = parse_ranges(headers["range"], self._size)
         if ranges is None:
             return await self._part(0, self._size, 200, self._headers)
         if len(ranges) > 1:
             return await self._parts(ranges)
         ((start, end),) = ranges
-        return await self._part(
-            start, end, 206, {**self._headers, "Content-Range": f"bytes {start}-{end - 1}/{self._size}"}
-        )
+        where = (b"content-range", b"bytes %d-%d/%d" % (start, end - 1, self._size))
+        return await self._part(start, end, 206, [*self._headers, where])
 
-    async def _part(self, start: int, end: int, status: int, headers: dict[str, str]) -> Response:
+    async def _part(self, start: int, end: int, status: int, headers: RawHeaders) -> ASGIApp:
+        headers = [*headers, _length(end - start)]
         payload = self._found.payload
         if payload is not None:
-            return Response(payload if end - start == len(payload) else payload[start:end], status, headers)
+            return Answer(status, headers, payload if end - start == len(payload) else payload[start:end])
         if end - start <= self._service.settings.fetch_bytes:
-            data = await self._service.backend.read_range(self._asked.uid, self._asked.created_at, start, end)
-            return Response(data, status, headers)
-        pieces = await _begun(self._pieces(start, end))
-        return StreamingResponse(pieces, status, {**headers, "Content-Length": str(end - start)})
+            asked = self._asked
+            data = await self._service.backend.read_range(asked.uid, asked.created_at, start, end)
+            return Answer(status, headers, data)
+        return await _streamed(self._pieces(start, end), status, headers)
 
-    async def _parts(self, ranges: Sequence[tuple[int, int]]) -> Response:
-        multipart = Multipart(ranges, self._size, self._headers["Content-Type"])
-        headers = {
-            **self._headers,
-            "Content-Type": multipart.content_type,
-            "Content-Length": str(multipart.length),
-        }
+    async def _parts(self, ranges: Sequence[tuple[int, int]]) -> ASGIApp:
+        _type, *others = self._headers
+        multipart = Multipart(ranges, self._size, _type[1])
 
         async def pieces() -> AsyncIterator[bytes]:
             for number, (start, end) in enumerate(ranges):
@@ -143,7 +134,8 @@ class _Answer:
                     yield piece
             yield multipart.after()
 
-        return StreamingResponse(await _begun(pieces()), 206, headers)
+        headers = [(b"content-type", multipart.content_type), *others, _length(multipart.length)]
+        return await _streamed(pieces(), 206, headers)
 
     async def _pieces(self, start: int, end: int) -> AsyncIterator[bytes]:
         if self._found.payload is not None:
@@ -156,8 +148,12 @@ class _Answer:
             yield piece
 
 
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Wait for the first piece, so that what fails before it is still told by a status."""
+def _length(size: int) -> tuple[bytes, bytes]:
+    return b"content-length", b"%d" % size
+
+
+async def _streamed(pieces: AsyncIterator[bytes], status: int, headers: RawHeaders) -> ASGIApp:
+    """Answer piece by piece; what fails before the first piece is still told by a status."""
     try:
         first = await anext(pieces)
     except StopAsyncIteration:
@@ -168,7 +164,9 @@ async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield piece
 
-    return all_pieces()
+    response = StreamingResponse(all_pieces(), status)
+    response.raw_headers = headers
+    return response
 
 
 def _asked(scope: Scope) -> _Asked:
@@ -201,9 +199,8 @@ def _parameters(scope: Scope) -> dict[str, str]:
     return found
 
 
-def file_routes(service: Service) -> list[ServedRoute]:
+def file_routes(endpoint: FileEndpoint) -> list[ServedRoute]:
     """Return the routes of a file itself."""
-    endpoint = FileEndpoint(service)
     bytes_of_it: dict[str, Any] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     }

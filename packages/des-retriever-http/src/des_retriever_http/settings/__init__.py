@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from des_format.errors import ConfigurationError
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .features import FeatureSettings
 from .storage import StorageSettings
@@ -21,7 +21,7 @@ PREFIX = "DES_"
 
 # Kubernetes gives each container the addresses of the services of its namespace, so a service `des-http` makes these.
 _SERVICE_LINK = re.compile(
-    r"DES_\w*(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)\Z"
+    r"DES_\w*?(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)\Z"
 )
 
 
@@ -29,6 +29,13 @@ class Settings(StorageSettings, FeatureSettings, BaseSettings):
     """How the service runs. An argument beats its variable; what neither gives has the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments only: `read` is what reads the environment."""
+        return (init_settings,)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None, **arguments: Any) -> Self:
@@ -47,15 +54,17 @@ class Settings(StorageSettings, FeatureSettings, BaseSettings):
         known = {f"{PREFIX}{name.upper()}": name for name in cls.model_fields}
         if unknown := sorted(name for name in given.keys() - known.keys() if not _is_service_link(name, given[name])):
             raise ConfigurationError("; ".join(_unknown(name, known) for name in unknown))
-        values = {known[name]: value for name, value in given.items() if name in known and value != ""}
+        source = EnvSettingsSource(cls)
+        source.env_vars = {name.lower(): value for name, value in given.items() if value != ""}
         try:
-            return cls(**(values | arguments))
+            return cls(**(source() | arguments))
         except ValidationError as error:
             raise ConfigurationError("; ".join(_fault(one) for one in error.errors())) from None
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    return _SERVICE_LINK.match(name) is not None and (not name.endswith("_PORT") or "://" in value)
+    link = _SERVICE_LINK.match(name)
+    return link is not None and (link[1] != "_PORT" or "://" in value)
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> str:

@@ -96,16 +96,15 @@ def store_url(settings: Settings) -> str:
 
 def cache_url(settings: Settings) -> str | None:
     """Return the URL of the index cache, or None for none."""
-    ttl = {} if settings.cache_ttl is None else {"ttl": settings.cache_ttl}
     match settings.cache_backend:
         case None:
             return settings.cache_url
         case "memory":
-            return f"memory://?{urlencode(ttl)}"
+            return "memory://"  # Blocks in memory are bounded in bytes, and never stale.
         case "redis":
             url = settings.redis_url or ""
             joint = "&" if "?" in url else "?"
-            return f"{url}{joint}{urlencode(ttl)}" if ttl else url
+            return url if settings.cache_ttl is None else f"{url}{joint}ttl={settings.cache_ttl}"
 
 
 def _label(settings: Settings) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
 import httpx
 import pytest
 from des_format.store import DesStore, NewEntry
+from fastapi import FastAPI
 
 from .times import MORNING
 
@@ -74,3 +79,24 @@ async def test_meta(client: httpx.AsyncClient, store: DesStore) -> None:
 async def test_openapi(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert set(document["paths"]["/files/{uid}"]) == {"get", "head"}
+
+
+async def test_a_deletion_elsewhere_is_seen_at_once_by_who_asks_for_no_cached_answer(
+    make_app: Callable[..., FastAPI], connect: Callable[[FastAPI], Any], store: DesStore, scan: bytes
+) -> None:
+    client = await connect(make_app(manifest_ttl_seconds=3600))
+    assert (await client.get("/files/scan-7", params=AT)).status_code == 200
+    store.delete("scan-7", MORNING, reason="GDPR", by="me")
+    assert (await client.get("/files/scan-7", params=AT)).status_code == 200
+    for method in ("HEAD", "GET"):
+        fresh = await client.request(method, "/files/scan-7", params=AT, headers={"Cache-Control": "no-cache"})
+        assert fresh.status_code == 410
+    assert (await client.get("/files/scan-7", params=AT)).status_code == 410
+
+
+@pytest.mark.parametrize("other", ["2025-11-25T00:00:00Z", "2025-11-25T23:59:59.999Z", "2025-11-26T03:00:00%2B05:00"])
+async def test_no_other_time_of_the_day_reads_a_deleted_file(
+    client: httpx.AsyncClient, store: DesStore, scan: bytes, other: str
+) -> None:
+    store.delete("scan-7", MORNING, reason="GDPR", by="me")
+    assert (await client.get(f"/files/scan-7?created_at={other}")).status_code == 410

@@ -244,6 +244,19 @@ def test_two_replicas_that_delete_at_the_same_time_both_succeed_for_ever(morning
             late.get(str(number), morning)
 
 
+def test_a_reader_that_believes_for_long_sees_a_deletion_when_it_asks(
+    objects: Any, open_any: OpenAny, morning: datetime
+) -> None:
+    open_any(objects, make=True, n_bits=0).put("a", morning, b"secret")
+    reader = open_any(objects, options=BELIEVES)
+    assert reader.get("a", morning) == b"secret"
+    open_any(objects).delete("a", morning, **WHY)
+    assert reader.get("a", morning) == b"secret"
+    reader.refresh("a", morning)
+    with pytest.raises(EntryDeletedError):
+        reader.get("a", morning)
+
+
 def test_a_stale_replica_that_writes_brings_nothing_back(morning: datetime) -> None:
     objects = MemoryObjectStore()
     DesStore.init(objects, n_bits=0).put("a", morning, b"secret")

@@ -49,6 +49,19 @@ def test_a_deletion_holds_whatever_time_of_the_day_is_asked_for(
     assert [entry.entry.name for entry in store.list("20251125")] == ["263"]
 
 
+def test_a_deletion_is_seen_at_once_by_who_asks(
+    open_store: Any, recording: Any, archive: bytes, build_sidecar: Any
+) -> None:
+    objects = recording({ARCHIVE: archive})
+    store = open_store(objects, listing_ttl_seconds=3600.0)
+    assert store.get("7", AT_TEN) == b"seven"
+    objects.put(SIDECAR, build_sidecar([("7", TEN)]))
+    assert store.get("7", AT_TEN) == b"seven"
+    store.refresh("7", AT_TEN)
+    with pytest.raises(EntryDeletedError):
+        store.get("7", AT_TEN)
+
+
 def test_a_sidecar_is_never_taken_for_an_archive(
     open_store: Any, recording: Any, archive: bytes, build_des_core: Any, build_sidecar: Any
 ) -> None:

@@ -190,6 +190,11 @@ class AsyncDesStore(_AsyncStoreReads):
             locator = decode(locator, key, now=self._engine.options.clock())
         return (await self._run(self._reads.get_located(locator)))[1]
 
+    async def refresh(self, uid: Uid, created_at: datetime) -> None:
+        """Ask the storage what was added and deleted in an entry's shard; as `DesStore.refresh`."""
+        where, _name = self._reads.locate(uid, created_at)
+        await self._run(self._engine.present.state(where, fresh=True))
+
     async def history(self, day: str, shard: str | int) -> list[Commit]:
         """Return the commits of a shard since its horizon, oldest first."""
         _shard, commits = await self._run(load_history(self._engine.shards, self._engine.shard_key(day, shard)))

@@ -318,6 +318,14 @@ class DesStore(Maintenance, _StoreReads):
             locator = decode(locator, key, now=self._engine.options.clock())
         return self._run(self._reads.get_located(locator))[1]
 
+    def refresh(self, uid: Uid, created_at: datetime) -> None:
+        """Ask the storage what was added and deleted in an entry's shard, however lately that was asked.
+
+        What is read of that shard from now on is as new as this call, whatever `manifest_ttl_seconds` says.
+        """
+        where, _name = self._reads.locate(uid, created_at)
+        self._run(self._engine.present.state(where, fresh=True))
+
     # -- history ----------------------------------------------------------------------------
 
     def history(self, day: str, shard: str | int) -> list[Commit]:

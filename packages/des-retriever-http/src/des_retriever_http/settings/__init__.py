@@ -32,7 +32,7 @@ class Settings(StorageSettings, FeatureSettings, BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments only: `read` is what reads the environment."""
         return (init_settings,)

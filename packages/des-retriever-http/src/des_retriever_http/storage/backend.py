@@ -67,6 +67,7 @@ class Backend:
 
     async def refresh(self, uid: str, created_at: datetime) -> None:
         """Ask the storage what changed in an entry's shard."""
+        await self.store.refresh(uid, created_at)
 
     async def read_range(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
         """Read payload bytes `[start, end)`."""

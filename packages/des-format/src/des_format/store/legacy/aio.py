@@ -76,6 +76,10 @@ class AsyncLegacyStore:
         """Whether `get` would find an entry; False for a deleted one."""
         return await self._runner.run(self._reads.exists(uid, created_at))
 
+    async def refresh(self, uid: Uid, created_at: datetime) -> None:
+        """See what was added and deleted in an entry's shard from now on, whatever `listing_ttl_seconds` says."""
+        self._reads.relist(uid, created_at)
+
     async def list(self, day: str, shard: str | int | None = None, prefix: str = "") -> AsyncIterator[StoredEntry]:
         """Yield the entries of a day that are not deleted, as `LegacyStore.list` does."""
         listing = DayListing(self._reads, day, shard, prefix)

@@ -129,6 +129,10 @@ class LegacyReads:
         archive, entry, _payload = yield from self.find(uid, created_at)
         return (yield from archive.source.run(archive.core.read_entry_range(entry, start, end)))
 
+    def relist(self, uid: Uid, created_at: datetime) -> None:
+        """List an entry's shard anew when it is wanted next: new archives, and new deletions, are seen then."""
+        self.listings.forget(self._locate(uid, created_at)[0])
+
     def exists(self, uid: Uid, created_at: datetime) -> Effects[bool]:
         """Whether `get` would find it; whatever `get` raises for damage is raised here too."""
         try:

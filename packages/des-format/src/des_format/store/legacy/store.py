@@ -107,6 +107,10 @@ class LegacyStore:
         """Whether `get` would find an entry; False for a deleted one. Whatever `get` raises for damage is raised."""
         return self._runner.run(self._reads.exists(uid, created_at))
 
+    def refresh(self, uid: Uid, created_at: datetime) -> None:
+        """See what was added and deleted in an entry's shard from now on, whatever `listing_ttl_seconds` says."""
+        self._reads.relist(uid, created_at)
+
     # -- listings ---------------------------------------------------------------------------
 
     def list(self, day: str, shard: str | int | None = None, prefix: str = "") -> Iterator[StoredEntry]:

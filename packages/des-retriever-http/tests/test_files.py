@@ -42,8 +42,6 @@ async def test_head_tells_what_get_would(client: httpx.AsyncClient, scan: bytes)
 @pytest.mark.parametrize("uid", ["a/b", "a/meta", "grüße ☃", "x%2Fy", "?", "#", "a b+c", "..a", "a//b/"])
 async def test_a_uid_may_have_any_characters(client: httpx.AsyncClient, store: DesStore, uid: str) -> None:
     store.put(uid, MORNING, uid.encode())
-    from urllib.parse import quote
-
     answer = await client.get(f"/files/{quote(uid, safe='')}", params=AT)
     assert (answer.status_code, answer.text) == (200, uid)
 

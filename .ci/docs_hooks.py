@@ -1,6 +1,7 @@
 """Hooks of mkdocs: the pages that are made from the code or from the folder, so that they are never stale.
 
 - `cli.md` is the reference of the `des` command, written from the command itself
+- `retriever-settings.md` is the reference of the variables of `des-retriever`, written from its settings
 - `decisions/` in the navigation becomes the list of the decision records, in order
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 import typer.main
 from des_format.cli.__main__ import app
 from des_format.cli.exit_codes import EXIT_CODES
+from des_retriever_http import Settings
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -26,6 +28,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "cli.md", content=cli_reference()))
+    files.append(File.generated(config, "retriever-settings.md", content=settings_reference()))
     return files
 
 
@@ -46,6 +49,30 @@ def cli_reference() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def settings_reference() -> str:
+    lines = [
+        "# Settings of the retriever",
+        "",
+        f"The variables of `des-retriever`, generated from des-retriever-http {version('des-retriever-http')}.",
+        "They are also the keyword arguments of `create_app`, in lower case and without `DES_`; an argument beats its",
+        "variable. Any other variable that begins with `DES_` stops the start, and so does a contradiction.",
+    ]
+    for part in Settings.__bases__:
+        if fields := getattr(part, "model_fields", {}):
+            title = paragraphs(part.__doc__).rstrip(".")
+            lines += ["", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        for name, field in fields.items():
+            lines.append(f"| `DES_{name.upper()}` | {default(field)} | {cell(field.description or '')} |")
+    return "\n".join([*lines, ""])
+
+
+def default(field: Any) -> str:
+    if field.default is None or field.is_required():
+        return ""
+    value = field.get_default(call_default_factory=True)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def describe(command: Any, name: str, level: int) -> list[str]:

@@ -18,7 +18,7 @@ from des_cache import (
     open_cache,
 )
 from des_format.errors import ConfigurationError
-from des_format.ports.opening import open_index_cache
+from des_format.ports.opening import open_async_index_cache, open_index_cache
 from prometheus_client import CollectorRegistry
 
 
@@ -91,6 +91,15 @@ def test_entry_points_open_the_same(tmp_path: Path) -> None:
     assert isinstance(open_index_cache(tmp_path.as_uri()), DiskIndexCache)
     assert isinstance(open_index_cache("redis://host"), RedisIndexCache)
     assert isinstance(open_index_cache("rediss://host"), RedisIndexCache)
+    assert isinstance(open_async_index_cache("redis://host"), AsyncRedisIndexCache)
+
+
+def test_an_entry_point_opens_tiers_and_registers_their_metrics(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    cache = open_async_index_cache(f"memory://,{tmp_path.as_uri()}", registry=registry)
+    assert isinstance(cache, TieredCache)
+    assert cache.get_many(["absent"]) == {}
+    assert registry.get_sample_value("des_cache_misses_total", {"tier": "memory"}) == 1
 
 
 @pytest.mark.parametrize(

@@ -338,12 +338,15 @@ def test_refused_and_missing_credentials_are_access_denied(
 
 
 def test_a_bucket_is_opened_by_its_url(endpoint_url: str, bucket: str) -> None:
-    store = open_object_store(f"s3://{bucket}/a%20b/c?endpoint_url={endpoint_url}&region=eu-west-1&engine=boto")
+    url = f"s3://{bucket}/a%20b/c?endpoint_url={endpoint_url}&region=eu-west-1&engine=boto"
+    registry = CollectorRegistry()
+    store = open_object_store(url, registry=registry)
     assert isinstance(store, S3ObjectStore)
     assert (store.bucket, store.prefix, store.engine) == (bucket, "a b/c/", "boto")
     with store:
         store.put("x", b"content")
         assert store.get("x").data == b"content"
+    assert registry.get_sample_value("des_s3_requests_total", {"operation": "get_object", "outcome": "ok"}) == 1
     parameters = f"endpoint_url={endpoint_url}&addressing=path&request_payer=true&if_match_quotes=false"
     with open_s3(f"s3://{bucket}?{parameters}") as store:
         assert store.if_match_quotes is False

@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from des_format.errors import ConfigurationError
 from des_format.ports.caches import IndexCache
 from des_format.ports.opening import open_index_cache
+from prometheus_client import CollectorRegistry
 
 from .disk import DiskIndexCache
 from .memory import InMemoryIndexCache
@@ -18,7 +19,7 @@ from .rediscache import AsyncRedisIndexCache, RedisIndexCache
 from .tiers import TieredCache
 from .urls import CacheUrl, split_urls
 
-__all__ = ["open_async_cache", "open_cache", "open_disk", "open_memory", "open_redis"]
+__all__ = ["open_async_cache", "open_async_urls", "open_cache", "open_disk", "open_memory", "open_redis"]
 
 C = TypeVar("C", bound=RedisIndexCache | AsyncRedisIndexCache)
 AnyCache = InMemoryIndexCache | DiskIndexCache | RedisIndexCache | TieredCache
@@ -61,6 +62,16 @@ def open_async_cache(url: str, *, metrics: CacheMetrics | None = None) -> AnyAsy
     if len(caches) == 1 and isinstance(caches[0], InMemoryIndexCache | DiskIndexCache | AsyncRedisIndexCache):
         return caches[0]
     return TieredCache(*caches, metrics=metrics)
+
+
+def open_async_urls(url: str, *, registry: CollectorRegistry | None = None) -> AnyAsyncCache:
+    """`open_async_cache`, for who knows this distribution only by its entry points.
+
+    Args:
+        url: The URL or URLs.
+        registry: Where the caches register their metrics; one registry takes those of one call.
+    """
+    return open_async_cache(url, metrics=None if registry is None else CacheMetrics(registry))
 
 
 def open_memory(url: str, *, metrics: CacheMetrics | None = None) -> InMemoryIndexCache:

@@ -10,7 +10,7 @@ from des_format.caches import MemoryIndexCache
 from des_format.errors import ConfigurationError, StoreNotFoundError
 from des_format.objects import LocalObjectStore, MemoryObjectStore
 from des_format.ports import opening
-from des_format.ports.opening import open_index_cache, open_metadata, open_object_store
+from des_format.ports.opening import open_async_index_cache, open_index_cache, open_metadata, open_object_store
 from des_format.testing import MemoryMetadata
 
 
@@ -120,6 +120,28 @@ def test_a_cache_in_memory_has_a_size() -> None:
         cache = open_index_cache(url)
         assert isinstance(cache, MemoryIndexCache)
         assert cache.max_bytes == size
+
+
+def test_options_reach_an_adapter_that_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opener(url: str, *, registry: object = None) -> object:
+        return url, registry
+
+    found = EntryPoints([EntryPoint("urls", "unused:unused", "any"), EntryPoint("s9", "unused:unused", "any")])
+    monkeypatch.setattr(opening, "entry_points", lambda group: found)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: opener)
+    assert open_object_store("s9://bucket", registry=7, unheard_of=8) == ("s9://bucket", 7)
+    assert open_async_index_cache("memory://,s9://host", registry=7) == ("memory://,s9://host", 7)
+
+
+def test_options_of_others_do_not_disturb_what_is_built_in() -> None:
+    assert isinstance(open_object_store("memory://options", registry=7), MemoryObjectStore)
+    assert isinstance(open_index_cache("memory://", registry=7), MemoryIndexCache)
+
+
+def test_without_an_adapter_there_is_a_cache_in_memory_but_no_tiers(alone: None) -> None:
+    assert isinstance(open_async_index_cache("memory://"), MemoryIndexCache)
+    with pytest.raises(ConfigurationError, match="pip install des-cache"):
+        open_async_index_cache("memory://,redis://user:secret@host")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import boto3
 from botocore.exceptions import ProfileNotFound
 from des_format.errors import ConfigurationError
+from prometheus_client import CollectorRegistry
 
+from .metrics import S3Metrics
 from .store import S3ObjectStore
 
 __all__ = ["open_s3"]
@@ -38,12 +40,16 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
 }
 
 
-def open_s3(url: str) -> S3ObjectStore:
+def open_s3(url: str, *, registry: CollectorRegistry | None = None) -> S3ObjectStore:
     """Open a bucket, such as `s3://bucket/prefix?endpoint_url=https://s3.example.com&addressing=path`.
 
     Parameters are `endpoint_url`, `region`, `engine` (`obstore`, `boto`), `addressing` (`auto`, `path`, `virtual`),
     `profile` (of the AWS configuration), `request_payer`, `anonymous` and `if_match_quotes` (`true`, `false`).
     Credentials are not among them: URLs end up in logs. Nothing is asked of the service.
+
+    Args:
+        url: The URL.
+        registry: Where the metrics are registered, if anywhere.
 
     Raises:
         ConfigurationError: The URL is malformed, or has another parameter.
@@ -62,4 +68,4 @@ def open_s3(url: str) -> S3ObjectStore:
         session = boto3.Session(profile_name=profile) if profile else None
     except ProfileNotFound as error:
         raise ConfigurationError(f"profile {profile!r} of an s3:// URL: {error}") from error
-    return S3ObjectStore(parts.netloc, unquote(parts.path), session=session, **arguments)
+    return S3ObjectStore(parts.netloc, unquote(parts.path), session=session, metrics=S3Metrics(registry), **arguments)

@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 import boto3
 from des_format.errors import ConfigurationError
+from prometheus_client import CollectorRegistry
 
 from .metrics import S3Metrics
 from .replicas import Replica
@@ -23,8 +24,12 @@ __all__ = ["load_zones", "open_zones"]
 _S3 = {"bucket", "prefix", "region_name", "endpoint_url", "addressing_style", "engine", "request_payer", "anonymous"}
 
 
-def open_zones(url: str) -> ZonedObjectStore:
+def open_zones(url: str, *, registry: CollectorRegistry | None = None) -> ZonedObjectStore:
     """Open zones by the URL of their file, such as `zones:///etc/des/zones.json`.
+
+    Args:
+        url: The URL.
+        registry: Where the metrics of all zones are registered, if anywhere.
 
     Raises:
         ConfigurationError: The URL or the file is malformed.
@@ -32,7 +37,7 @@ def open_zones(url: str) -> ZonedObjectStore:
     parts = urlsplit(url)
     if parts.netloc or parts.query or parts.fragment or not parts.path.startswith("/"):
         raise ConfigurationError(f"{url} is no file of zones: expected zones:///absolute/path")
-    return load_zones(url2pathname(parts.path))
+    return load_zones(url2pathname(parts.path), metrics=S3Metrics(registry))
 
 
 def load_zones(

@@ -9,11 +9,11 @@ from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from des_format.errors import ConfigurationError, StoreNotFoundError
-from des_format.ports.caches import AsyncIndexCache
 from des_format.ports.objects import AsyncObjectStore
-from des_format.ports.opening import open_index_cache, open_object_store
+from des_format.ports.opening import open_async_index_cache, open_object_store
 from des_format.store import AsyncDesStore
 from des_format.store.legacy import AsyncLegacyStore
+from prometheus_client import CollectorRegistry
 
 from ..settings import Settings
 from .backend import Backend
@@ -26,8 +26,12 @@ _DEFAULT_BITS = 8
 
 
 @asynccontextmanager
-async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+async def open_backend(settings: Settings, registry: CollectorRegistry | None = None) -> AsyncIterator[Backend]:
     """Open the store for one event loop; leaving closes it.
+
+    Args:
+        settings: Where it is.
+        registry: Where adapters register their metrics, if anywhere.
 
     Raises:
         ConfigurationError: What it takes is not installed, or contradicts the store.
@@ -35,17 +39,19 @@ async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
     """
     async with AsyncExitStack() as stack:
         # Adapters have the methods of both protocols.
-        objects = cast("AsyncObjectStore", await _closing(stack, open_object_store(store_url(settings))))
-        store = await _open_store(stack, settings, objects)
+        objects = cast(
+            "AsyncObjectStore", await _closing(stack, open_object_store(store_url(settings), registry=registry))
+        )
+        store = await _open_store(stack, settings, objects, registry)
         memory = StreamMemory(settings.stream_memory_bytes)
         yield Backend(_label(settings), store, memory)
 
 
 async def _open_store(
-    stack: AsyncExitStack, settings: Settings, objects: AsyncObjectStore
+    stack: AsyncExitStack, settings: Settings, objects: AsyncObjectStore, registry: CollectorRegistry | None
 ) -> AsyncDesStore | AsyncLegacyStore:
     url = cache_url(settings)
-    cache = None if url is None else cast("AsyncIndexCache", await _closing(stack, open_index_cache(url)))
+    cache = None if url is None else await _closing(stack, open_async_index_cache(url, registry=registry))
     try:
         return await AsyncDesStore.open(
             objects, n_bits=settings.n_bits, cache=cache, manifest_ttl_seconds=settings.manifest_ttl_seconds

@@ -17,8 +17,12 @@ from des_cache import (
     open_cache,
 )
 from des_format.caches import MemoryIndexCache
-from des_format.ports.caches import AsyncIndexCache, IndexCache
-from des_format.testing.contracts import AsyncIndexCacheContract, IndexCacheContract
+from des_format.testing.contracts import (
+    AsyncExpiresContract,
+    AsyncIndexCacheContract,
+    ExpiresContract,
+    IndexCacheContract,
+)
 
 
 class OnlySync:
@@ -55,74 +59,74 @@ def local_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return LOCAL[request.param](tmp_path)
 
 
-class TestLocalCaches(IndexCacheContract):
+class TestLocalCaches(IndexCacheContract, ExpiresContract):
     @pytest.fixture
-    def cache(self, local_cache: Any) -> IndexCache:
-        return local_cache  # type: ignore[no-any-return]
+    def cache(self, local_cache: Any) -> Any:
+        return local_cache
 
 
-class TestLocalCachesAsync(AsyncIndexCacheContract):
+class TestLocalCachesAsync(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    def cache(self, local_cache: Any) -> AsyncIndexCache:
-        return local_cache  # type: ignore[no-any-return]
+    def cache(self, local_cache: Any) -> Any:
+        return local_cache
 
 
-class TestRedis(IndexCacheContract):
+class TestRedis(IndexCacheContract, ExpiresContract):
     @pytest.fixture
-    def cache(self, client: Any) -> Iterator[IndexCache]:
+    def cache(self, client: Any) -> Iterator[Any]:
         cache = RedisIndexCache(client, timeout_seconds=20)
         yield cache
         cache.close()
 
 
-class TestRedisInThreads(AsyncIndexCacheContract):
+class TestRedisInThreads(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    def cache(self, client: Any) -> Iterator[AsyncIndexCache]:
+    def cache(self, client: Any) -> Iterator[Any]:
         cache = RedisIndexCache(client, timeout_seconds=20)
         yield cache
         cache.close()
 
 
-class TestRedisWithTheClientAsItIs(IndexCacheContract):
+class TestRedisWithTheClientAsItIs(IndexCacheContract, ExpiresContract):
     @pytest.fixture
-    def cache(self, client: Any) -> IndexCache:
+    def cache(self, client: Any) -> Any:
         return RedisIndexCache(client, timeout_seconds=None)
 
 
-class TestAsyncRedis(AsyncIndexCacheContract):
+class TestAsyncRedis(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    async def cache(self, async_client: Any) -> AsyncIterator[AsyncIndexCache]:
+    async def cache(self, async_client: Any) -> AsyncIterator[Any]:
         cache = AsyncRedisIndexCache(async_client, default_ttl=60, timeout_seconds=20)
         yield cache
         await cache.close_async()
 
 
-class TestAsyncRedisWithTheClientAsItIs(AsyncIndexCacheContract):
+class TestAsyncRedisWithTheClientAsItIs(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    def cache(self, async_client: Any) -> AsyncIndexCache:
+    def cache(self, async_client: Any) -> Any:
         return AsyncRedisIndexCache(async_client, timeout_seconds=None)
 
 
-class TestThreeTiers(IndexCacheContract):
+class TestThreeTiers(IndexCacheContract, ExpiresContract):
     @pytest.fixture
-    def cache(self, client: Any, tmp_path: Path) -> Iterator[IndexCache]:
+    def cache(self, client: Any, tmp_path: Path) -> Iterator[Any]:
         cache = TieredCache(InMemoryIndexCache(), DiskIndexCache(tmp_path), RedisIndexCache(client, timeout_seconds=20))
         yield cache
         cache.close()
 
 
-class TestMixedTiers(AsyncIndexCacheContract):
+class TestMixedTiers(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    async def cache(self, async_client: Any, tmp_path: Path) -> AsyncIterator[AsyncIndexCache]:
+    async def cache(self, async_client: Any, tmp_path: Path) -> AsyncIterator[Any]:
         remote = AsyncRedisIndexCache(async_client, timeout_seconds=20)
         cache = TieredCache(InMemoryIndexCache(), DiskIndexCache(tmp_path), OnlySync(), OnlyAsync(), remote)
         yield cache
         await cache.close_async()
 
 
-class TestAsyncByUrl(AsyncIndexCacheContract):
+class TestAsyncByUrl(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture
-    async def cache(self, server: Any) -> AsyncIterator[AsyncIndexCache]:
+    async def cache(self, server: Any) -> AsyncIterator[Any]:
         cache = open_async_cache(f"memory://,redis://127.0.0.1:{server.port}/1?prefix=x:&timeout=20")
         assert isinstance(cache, TieredCache)
         yield cache

@@ -278,3 +278,24 @@ def test_a_process_killed_while_it_writes_leaves_nothing_wrong(tmp_path: Path) -
     assert cache.get_stats()["errors"] == 0
     cache.clear()
     assert files_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("day_seconds", "machine_seconds", "is_there"),
+    [(4.9, 4.9, True), (5, 5, False), (-1, 3, False), (3, -1000, False), (3600, 3, False), (3, 3600, False)],
+)
+def test_a_value_with_a_time_is_there_while_both_clocks_say_so(
+    tmp_path: Path, day_seconds: float, machine_seconds: float, is_there: bool
+) -> None:
+    DiskIndexCache(tmp_path, clocks=lambda: (1_000_000.0, 2000.0)).set_expiring({"a": b"1"}, 5.0)
+    later = DiskIndexCache(tmp_path, clocks=lambda: (1_000_000.0 + day_seconds, 2000.0 + machine_seconds))
+    assert later.get_expiring(["a"]) == ({"a": b"1"} if is_there else {})
+
+
+def test_values_with_and_without_a_time_have_keys_of_their_own(tmp_path: Path) -> None:
+    cache = DiskIndexCache(tmp_path)
+    cache.set_expiring({"a": b"1"}, 3600.0)
+    cache.set_many({"a": b"2"})
+    assert (cache.get_expiring(["a"]), cache.get_many(["a"])) == ({"a": b"1"}, {"a": b"2"})
+    cache.delete_many(["a"])
+    assert (cache.get_expiring(["a"]), cache.get_many(["a"])) == ({}, {})

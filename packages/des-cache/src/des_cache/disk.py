@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from des_format.errors import ConfigurationError, UnavailableError
 
 from .bounds import check_size
+from .deadlines import Clocks, clocks, stamp, unstamp
 from .diskgroups import FOLDER_COUNT, DiskGroup, allocated, temporary_name, values_of
 from .metrics import CacheMetrics, Tally
 from .sealing import SEAL_BYTES, seal, unseal
@@ -21,6 +22,7 @@ from .twins import ThreadTwins
 
 __all__ = ["DiskIndexCache"]
 
+_EXPIRING = b"expiring"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -38,6 +40,7 @@ class DiskIndexCache(ThreadTwins):
         max_bytes: The bound, in pages of 4,096 bytes for each file. Each process keeps within 1/16 of it; roughly
             what was not used for longest goes. All processes should say the same.
         touch_seconds: A read notes that a value was used if the last such note is older than this.
+        clocks: The time of day and the time since the machine began, in seconds: what values with a time go by.
         metrics: Where to count besides `get_stats`.
         tier: The cache's label in `metrics`.
 
@@ -51,6 +54,7 @@ class DiskIndexCache(ThreadTwins):
         max_bytes: int = 1 << 30,
         *,
         touch_seconds: float = 60.0,
+        clocks: Clocks = clocks,
         metrics: CacheMetrics | None = None,
         tier: str = "disk",
     ) -> None:
@@ -58,6 +62,7 @@ class DiskIndexCache(ThreadTwins):
         self.folder = Path(folder).absolute()
         self.max_bytes = max_bytes
         self._touch_seconds = touch_seconds
+        self._clocks = clocks
         self._tally = Tally(tier, metrics)
         self._groups = DiskGroup.share(self.folder, max_bytes)
         try:
@@ -74,24 +79,17 @@ class DiskIndexCache(ThreadTwins):
     # -- the port ---------------------------------------------------------------------------
 
     def get_many(self, keys: Iterable[str], /) -> dict[str, bytes]:
-        keys = dict.fromkeys(keys)
-        found = {}
-        for key in keys:
-            if (value := self._read(key)) is not None:
-                found[key] = value
-        self._tally.read(len(found), len(keys) - len(found))
-        return found
+        return self._get({key: self._path(key) for key in keys}, lambda value: value)
 
     def set_many(self, items: Mapping[str, bytes], /) -> None:
-        for key, value in items.items():
-            try:
-                self._write(key, value)
-            except OSError:
-                self._tally.failed("set")
-                # Not the old value for the new one.
-                with contextlib.suppress(OSError):
-                    self._path(key).unlink()
-        self._show_usage()
+        self._set({key: (self._path(key), value) for key, value in items.items()})
+
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return self._get({key: self._path(key, _EXPIRING) for key in keys}, lambda data: unstamp(data, self._clocks))
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        stamped = {key: stamp(value, ttl_seconds, self._clocks) for key, value in items.items()}
+        self._set({key: (self._path(key, _EXPIRING), value) for key, value in stamped.items()})
 
     def delete_many(self, keys: Iterable[str], /) -> None:
         """Forget keys.
@@ -99,7 +97,7 @@ class DiskIndexCache(ThreadTwins):
         Raises:
             UnavailableError: A file could not be removed; the others were.
         """
-        _remove_all((self._path(key) for key in keys), self._tally)
+        _remove_all((self._path(key, kind) for key in keys for kind in (b"", _EXPIRING)), self._tally)
 
     # -- all of it --------------------------------------------------------------------------
 
@@ -118,12 +116,31 @@ class DiskIndexCache(ThreadTwins):
 
     # -- one file ---------------------------------------------------------------------------
 
-    def _path(self, key: str) -> Path:
-        name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    def _path(self, key: str, kind: bytes = b"") -> Path:
+        name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, person=kind).hexdigest()
         return self.folder / name[:2] / name[2:]
 
-    def _read(self, key: str) -> bytes | None:
-        path = self._path(key)
+    def _get(self, paths: Mapping[str, Path], content: Callable[[bytes], bytes | None]) -> dict[str, bytes]:
+        found = {}
+        for key, path in paths.items():
+            data = self._read(key, path)
+            if data is not None and (value := content(data)) is not None:
+                found[key] = value
+        self._tally.read(len(found), len(paths) - len(found))
+        return found
+
+    def _set(self, items: Mapping[str, tuple[Path, bytes]]) -> None:
+        for key, (path, value) in items.items():
+            try:
+                self._write(key, path, value)
+            except OSError:
+                self._tally.failed("set")
+                # Not the old value for the new one.
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        self._show_usage()
+
+    def _read(self, key: str, path: Path) -> bytes | None:
         try:
             with open(path, "rb", buffering=0) as file:
                 data = file.readall()
@@ -143,8 +160,7 @@ class DiskIndexCache(ThreadTwins):
                 os.utime(path)
         return value
 
-    def _write(self, key: str, value: bytes) -> None:
-        path = self._path(key)
+    def _write(self, key: str, path: Path, value: bytes) -> None:
         group = self._groups[int(path.parent.name, 16)]
         if allocated(len(value) + SEAL_BYTES) > group.limit_bytes:
             path.unlink(missing_ok=True)

@@ -92,6 +92,12 @@ class InMemoryIndexCache(InlineTwins):
     def set_many(self, items: Mapping[str, bytes], /) -> None:
         self._set(items, self.default_ttl)
 
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return self.get_many(keys)
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        self._set(items, ttl_seconds if self.default_ttl is None else min(ttl_seconds, self.default_ttl))
+
     def delete_many(self, keys: Iterable[str], /) -> None:
         with self._lock:
             for key in keys:

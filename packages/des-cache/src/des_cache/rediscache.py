@@ -101,6 +101,12 @@ class RedisIndexCache(_RedisCache, ThreadTwins):
     def set_many(self, items: Mapping[str, bytes], /) -> None:
         self._run(self._commands.set_many(items))
 
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return self.get_many(keys)
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        self._run(self._commands.set_expiring(items, ttl_seconds))
+
     def delete_many(self, keys: Iterable[str], /) -> None:
         """Forget keys.
 
@@ -171,6 +177,12 @@ class AsyncRedisIndexCache(_RedisCache):
 
     async def set_many_async(self, items: Mapping[str, bytes], /) -> None:
         await self._run(self._commands.set_many(items))
+
+    async def get_expiring_async(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return await self.get_many_async(keys)
+
+    async def set_expiring_async(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        await self._run(self._commands.set_expiring(items, ttl_seconds))
 
     async def delete_many_async(self, keys: Iterable[str], /) -> None:
         """Forget keys.

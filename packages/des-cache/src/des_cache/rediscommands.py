@@ -105,6 +105,14 @@ class RedisCommands:
             else:
                 self.writes.succeeded()
 
+    def set_expiring(self, items: Mapping[str, bytes], ttl: float) -> Steps[None]:
+        """Keep values for `ttl` seconds, or for the default time if that is shorter."""
+        if ttl > 0:
+            yield from self.set_many(items, ttl if self.default_ttl is None else min(ttl, self.default_ttl))
+        elif items and self.server.allows():
+            outcome = yield [("DEL", *map(self._name, items))]
+            self._replies("delete", outcome, 1)
+
     def delete_many(self, keys: Iterable[str]) -> Steps[None]:
         """Forget keys.
 

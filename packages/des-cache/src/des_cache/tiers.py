@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from des_format.errors import ConfigurationError, UnavailableError, UnsupportedOperationError
-from des_format.ports.caches import AsyncIndexCache, IndexCache
+from des_format.ports.caches import AsyncExpires, AsyncIndexCache, Expires, IndexCache
 
 from .metrics import CacheMetrics, Operation, Tally
 
@@ -25,7 +25,8 @@ class _Call(NamedTuple):
 
     tier: int
     operation: Operation
-    argument: Any
+    method: str
+    arguments: tuple[Any, ...]
 
 
 _Steps = Generator[_Call, Any, T]
@@ -38,7 +39,8 @@ class TieredCache:
     or of both: the synchronous methods of this class need the synchronous ones of every tier; the asynchronous ones
     run a tier that has no asynchronous ones in a thread.
 
-    A copy lives as long as the tier that it is in says, even if the original is forgotten earlier.
+    A copy lives as long as the tier that it is in says, even if the original is forgotten earlier. Values with a time
+    are not copied: they are kept in one place, the last tier that can let them go.
 
     Args:
         tiers: The caches, fastest first.
@@ -52,6 +54,8 @@ class TieredCache:
         if not tiers:
             raise ConfigurationError("a tiered cache needs at least one tier")
         self.tiers = tiers
+        expiring = [number for number, tier in enumerate(tiers) if isinstance(tier, Expires | AsyncExpires)]
+        self._expiring = expiring[-1] if expiring else None
         self._tallies = [Tally(getattr(tier, "tier", type(tier).__name__), metrics) for tier in tiers]
 
     # -- the ports --------------------------------------------------------------------------
@@ -70,6 +74,12 @@ class TieredCache:
         """
         self._run(self._delete(keys))
 
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return self._run(self._get_expiring(keys))
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        self._run(self._set_expiring(items, ttl_seconds))
+
     async def get_many_async(self, keys: Iterable[str], /) -> dict[str, bytes]:
         return await self._run_async(self._get(keys))
 
@@ -79,6 +89,12 @@ class TieredCache:
     async def delete_many_async(self, keys: Iterable[str], /) -> None:
         """As `delete_many`."""
         await self._run_async(self._delete(keys))
+
+    async def get_expiring_async(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        return await self._run_async(self._get_expiring(keys))
+
+    async def set_expiring_async(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        await self._run_async(self._set_expiring(items, ttl_seconds))
 
     # -- all of it --------------------------------------------------------------------------
 
@@ -125,7 +141,7 @@ class TieredCache:
         for number in range(len(self.tiers)):
             if not missing:
                 break
-            answer = yield from self._attempt(_Call(number, "get", missing))
+            answer = yield from self._attempt(_Call(number, "get", "get_many", (missing,)))
             # A tier that answers what it was not asked for is not believed.
             had = {key: answer[key] for key in missing if key in answer} if isinstance(answer, dict) else {}
             found |= had
@@ -135,19 +151,30 @@ class TieredCache:
             missing = [key for key in missing if key not in had]
         for number, copy in enumerate(copies):
             if copy:
-                yield from self._attempt(_Call(number, "set", copy))
+                yield from self._attempt(_Call(number, "set", "set_many", (copy,)))
         return found
+
+    def _get_expiring(self, keys: Iterable[str]) -> _Steps[dict[str, bytes]]:
+        keys = list(dict.fromkeys(keys))
+        if self._expiring is None or not keys:
+            return {}
+        answer = yield from self._attempt(_Call(self._expiring, "get", "get_expiring", (keys,)))
+        return {key: answer[key] for key in keys if key in answer} if isinstance(answer, dict) else {}
+
+    def _set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float) -> _Steps[None]:
+        if self._expiring is not None and items:
+            yield from self._attempt(_Call(self._expiring, "set", "set_expiring", (items, ttl_seconds)))
 
     def _set(self, items: Mapping[str, bytes]) -> _Steps[None]:
         for number in range(len(self.tiers) if items else 0):
-            yield from self._attempt(_Call(number, "set", items))
+            yield from self._attempt(_Call(number, "set", "set_many", (items,)))
 
     def _delete(self, keys: Iterable[str]) -> _Steps[None]:
         keys = list(keys)
         failures = []
         # The last tier first: what a reader copies forward meanwhile is deleted after it.
         for number in reversed(range(len(self.tiers) if keys else 0)):
-            answer = yield from self._attempt(_Call(number, "delete", keys))
+            answer = yield from self._attempt(_Call(number, "delete", "delete_many", (keys,)))
             if isinstance(answer, Exception):
                 failures.append((number, answer))
         if failures:
@@ -176,7 +203,7 @@ class TieredCache:
         if method is None:
             raise UnsupportedOperationError(f"tier {self._tallies[call.tier].tier} is asynchronous only")
         try:
-            return method(call.argument)
+            return method(*call.arguments)
         except Exception as error:  # A foreign cache raises what it likes, and none of it may fail a read.
             return _accept(error)
 
@@ -193,17 +220,17 @@ class TieredCache:
         try:
             method = self._method(call, "_async")
             if method is None:
-                return await asyncio.to_thread(_required(self._method(call, "")), call.argument)
-            answer = method(call.argument)
+                return await asyncio.to_thread(_required(self._method(call, "")), *call.arguments)
+            answer = method(*call.arguments)
             return await answer if inspect.isawaitable(answer) else answer
         except Exception as error:  # As in `_perform`.
             return _accept(error)
 
-    def _method(self, call: _Call, suffix: str) -> Callable[[Any], Any] | None:
-        return getattr(self.tiers[call.tier], f"{call.operation}_many{suffix}", None)
+    def _method(self, call: _Call, suffix: str) -> Callable[..., Any] | None:
+        return getattr(self.tiers[call.tier], call.method + suffix, None)
 
 
-def _required(method: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+def _required(method: Callable[..., Any] | None) -> Callable[..., Any]:
     if method is None:
         raise TypeError("a tier has the methods of neither port")
     return method

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from des_format.caches import MemoryIndexCache
@@ -17,24 +18,26 @@ from des_format.testing import (
     MeteredMetadata,
 )
 from des_format.testing.contracts import (
+    AsyncExpiresContract,
     AsyncIndexCacheContract,
     ClaimsContract,
     ContainersContract,
+    ExpiresContract,
     IndexCacheContract,
     LeasesContract,
 )
 
 
-class TestMemoryIndexCache(IndexCacheContract):
+class TestMemoryIndexCache(IndexCacheContract, ExpiresContract):
     @pytest.fixture(params=[lambda inner: inner, FaultyIndexCache, MeteredIndexCache])
-    def cache(self, request: pytest.FixtureRequest) -> IndexCache:
+    def cache(self, request: pytest.FixtureRequest) -> Any:
         cache: IndexCache = request.param(MemoryIndexCache(1 << 20))
         return cache
 
 
-class TestMemoryIndexCacheAsync(AsyncIndexCacheContract):
+class TestMemoryIndexCacheAsync(AsyncIndexCacheContract, AsyncExpiresContract):
     @pytest.fixture(params=[lambda inner: inner, FaultyIndexCache, MeteredIndexCache])
-    def cache(self, request: pytest.FixtureRequest) -> AsyncIndexCache:
+    def cache(self, request: pytest.FixtureRequest) -> Any:
         cache: AsyncIndexCache = request.param(MemoryIndexCache(1 << 20))
         return cache
 

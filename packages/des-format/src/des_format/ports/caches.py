@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["AsyncIndexCache", "IndexCache"]
+__all__ = ["AsyncExpires", "AsyncIndexCache", "Expires", "IndexCache"]
 
 
 class IndexCache(Protocol):
@@ -32,3 +32,29 @@ class AsyncIndexCache(Protocol):
     async def set_many_async(self, items: Mapping[str, bytes], /) -> None: ...
 
     async def delete_many_async(self, keys: Iterable[str], /) -> None: ...
+
+
+@runtime_checkable
+class Expires(Protocol):
+    """What only some caches can do: forget values after a time, told by a clock of the cache's own.
+
+    So processes whose clocks differ agree on what is too old. No copy of such a value outlives it: tiers keep it in one
+    place.
+    """
+
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        """As `get_many`, of what `set_expiring` kept."""
+        ...
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        """Keep these values, or some of them, for at most so long from now on; 0 or less: not at all."""
+        ...
+
+
+@runtime_checkable
+class AsyncExpires(Protocol):
+    """Asynchronous twin of `Expires`."""
+
+    async def get_expiring_async(self, keys: Iterable[str], /) -> dict[str, bytes]: ...
+
+    async def set_expiring_async(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None: ...

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from ..ports.caches import AsyncIndexCache, IndexCache
+from ..ports.caches import AsyncExpires, AsyncIndexCache, Expires, IndexCache
 from .faults import Plan, perform, perform_async, script
 from .meter import Meter
 
 __all__ = ["AnyIndexCache", "FaultyIndexCache", "MeteredIndexCache"]
 
 
-class AnyIndexCache(IndexCache, AsyncIndexCache, Protocol):
-    """A cache with the methods of both ports."""
+class AnyIndexCache(IndexCache, AsyncIndexCache, Expires, AsyncExpires, Protocol):
+    """A cache with the methods of all its ports."""
 
 
 class FaultyIndexCache:
-    """A cache that fails as planned; operations are `get_many`, `set_many` and `delete_many`."""
+    """A cache that fails as planned; operations are the synchronous methods, `get_many` and so on."""
 
     def __init__(self, inner: AnyIndexCache, plan: Plan | None = None) -> None:
         self.inner = inner
@@ -52,6 +52,28 @@ class FaultyIndexCache:
         keys = list(keys)
         faults = self.plan.meet("delete_many", keys)
         await perform_async(script(faults, "delete_many", keys, lambda: self.inner.delete_many_async(keys)))
+
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        keys = list(keys)
+        faults = self.plan.meet("get_expiring", keys)
+        result: dict[str, bytes] = perform(script(faults, "get_expiring", keys, lambda: self.inner.get_expiring(keys)))
+        return result
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        faults = self.plan.meet("set_expiring", items)
+        perform(script(faults, "set_expiring", list(items), lambda: self.inner.set_expiring(items, ttl_seconds)))
+
+    async def get_expiring_async(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        keys = list(keys)
+        faults = self.plan.meet("get_expiring", keys)
+        steps = script(faults, "get_expiring", keys, lambda: self.inner.get_expiring_async(keys))
+        result: dict[str, bytes] = await perform_async(steps)
+        return result
+
+    async def set_expiring_async(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        faults = self.plan.meet("set_expiring", items)
+        steps = script(faults, "set_expiring", list(items), lambda: self.inner.set_expiring_async(items, ttl_seconds))
+        await perform_async(steps)
 
 
 class MeteredIndexCache(Meter):
@@ -90,6 +112,26 @@ class MeteredIndexCache(Meter):
         keys = list(keys)
         self.count("delete_many", keys)
         await self.inner.delete_many_async(keys)
+
+    def get_expiring(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        keys = list(keys)
+        self.count("get_expiring", keys)
+        return self._read(self.inner.get_expiring(keys))
+
+    def set_expiring(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        self.count("set_expiring", items)
+        self.inner.set_expiring(items, ttl_seconds)
+        self.add_bytes(written=sum(map(len, items.values())))
+
+    async def get_expiring_async(self, keys: Iterable[str], /) -> dict[str, bytes]:
+        keys = list(keys)
+        self.count("get_expiring", keys)
+        return self._read(await self.inner.get_expiring_async(keys))
+
+    async def set_expiring_async(self, items: Mapping[str, bytes], ttl_seconds: float, /) -> None:
+        self.count("set_expiring", items)
+        await self.inner.set_expiring_async(items, ttl_seconds)
+        self.add_bytes(written=sum(map(len, items.values())))
 
     def _read(self, found: dict[str, bytes]) -> dict[str, bytes]:
         self.add_bytes(read=sum(map(len, found.values())))

@@ -16,15 +16,22 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("bridge", "caches", "metadata", "objects")))
 
 from .bridge import SyncObjectStore  # noqa: E402
-from .caches import AsyncIndexCacheContract, IndexCacheContract  # noqa: E402
+from .caches import (  # noqa: E402
+    AsyncExpiresContract,
+    AsyncIndexCacheContract,
+    ExpiresContract,
+    IndexCacheContract,
+)
 from .metadata import ClaimsContract, ContainersContract, LeasesContract  # noqa: E402
 from .objects import AsyncObjectStoreContract, ObjectStoreContract  # noqa: E402
 
 __all__ = [
+    "AsyncExpiresContract",
     "AsyncIndexCacheContract",
     "AsyncObjectStoreContract",
     "ClaimsContract",
     "ContainersContract",
+    "ExpiresContract",
     "IndexCacheContract",
     "LeasesContract",
     "ObjectStoreContract",

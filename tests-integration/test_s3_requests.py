@@ -129,25 +129,30 @@ import sys
 from datetime import datetime
 from des_cache import DiskIndexCache
 from des_format.store import DesStore
-url, folder, at = sys.argv[1:]
-with DesStore.open(url, cache=DiskIndexCache(folder)) as store:
+url, folder, at, seconds = sys.argv[1:]
+with DesStore.open(url, cache=DiskIndexCache(folder), manifest_ttl_seconds=float(seconds)) as store:
     sys.stdout.buffer.write(store.get("n-7", datetime.fromisoformat(at)))
 """
 
 
 @pytest.mark.usefixtures("archive")
-def test_a_second_process_with_an_index_cache_takes_two_requests(
+def test_a_second_process_with_an_index_cache_takes_the_payload_and_at_most_a_manifest_without_a_body(
     s3_server: S3Server, proxy: CountingProxy, shared_bucket: str, prefix: str, tmp_path: Path, engine: str
 ) -> None:
     url = f"s3://{shared_bucket}/{prefix}?endpoint_url={proxy.url}&region={s3_server.region}&engine={engine}"
     descriptor = {"get": 1}
-    for expected in ([descriptor, MANIFEST, RANGE, RANGE], [descriptor, MANIFEST, RANGE]):
+    for seconds, expected in (
+        (3600, [descriptor, MANIFEST, RANGE, RANGE]),
+        (3600, [descriptor, RANGE]),
+        (0, [descriptor, MANIFEST, RANGE]),
+    ):
         with taking(proxy, *expected):
-            command = [sys.executable, "-c", READ, url, tmp_path, NOON.isoformat()]
+            command = [sys.executable, "-c", READ, url, tmp_path, NOON.isoformat(), str(seconds)]
             assert (
                 subprocess.run(command, env=s3_server.environment(), capture_output=True, check=True).stdout
                 == ENTRIES["n-7"]
             )
+    assert [seen.status for seen in proxy.requests if seen.kind == "get"] == [200, 304]
 
 
 @pytest.mark.usefixtures("archive")

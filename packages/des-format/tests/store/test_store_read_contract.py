@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -237,22 +238,24 @@ def test_many_names_over_many_shards_take_three_rounds_and_then_one(
     assert set(kinds(metered)) == {"des"}
 
 
-def test_with_an_index_cache_another_process_takes_two_rounds(
-    writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
+@pytest.mark.parametrize("ttl_seconds", [0, 3600])
+def test_with_an_index_cache_another_process_takes_one_round_less_or_two(
+    ttl_seconds: float, writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
 ) -> None:
     requests = [(str(number), morning) for number in range(64)]
     writer.put_many([NewEntry(uid, at, uid.encode()) for uid, at in requests])
-    cache = MemoryIndexCache()
-    for expected in ({"manifest": 16, "des": 32}, {"manifest": 16, "des": 16}):
-        reader, runner = open_recorded(metered, cache=cache)
+    cache, options = MemoryIndexCache(), replace(OPTIONS, manifest_ttl_seconds=ttl_seconds)
+    manifests = {} if ttl_seconds else {"manifest": 16}
+    for expected in ({"manifest": 16, "des": 32}, manifests | {"des": 16}):
+        reader, runner = open_recorded(metered, options, cache=cache)
         metered.reset()
         assert reader.get_many(requests) == {(uid, at): uid.encode() for uid, at in requests}
         assert kinds(metered) == expected
         assert len(asked(runner)) == len(expected) + (expected["des"] == 32)
-    reader, _runner = open_recorded(metered, cache=cache)
+    reader, _runner = open_recorded(metered, options, cache=cache)
     metered.reset()
     assert reader.get("7", morning) == b"7"
-    assert kinds(metered) == {"manifest": 1, "des": 1}
+    assert kinds(metered) == ({} if ttl_seconds else {"manifest": 1}) | {"des": 1}
 
 
 # -- locators -----------------------------------------------------------------------------------
@@ -296,6 +299,23 @@ def test_mapped_files_are_read_without_a_request_but_for_the_manifest(morning: d
         ("21", morning): b"2",
         ("6", morning): b"1",
     }
+
+
+def test_mapped_files_are_believed_no_longer_than_the_manifest_that_names_them(
+    morning: datetime, tmp_path: Path
+) -> None:
+    objects = LocalObjectStore(tmp_path / "store", create=True)
+    writer = DesStore.init(objects, n_bits=0)
+    writer.put("a", morning, b"1")
+    reader, _runner = open_store(objects, replace(OPTIONS, manifest_ttl_seconds=3600), map_files=True)
+    assert reader.exists("a", morning)  # Holds the manifest, and maps nothing.
+    present = reader.engine.present
+    (where, (shard, asked_at)) = next(iter(present._held.items()))
+    present._held[where] = (shard, asked_at - 3600 + 0.05)
+    assert reader.get("a", morning) == b"1"
+    writer.put("a", morning, b"2")
+    time.sleep(0.06)
+    assert reader.get("a", morning) == b"2"
 
 
 class CommitsWhileMapping(LocalObjectStore):
@@ -500,7 +520,7 @@ class LyingCache(MemoryIndexCache):
         super().__init__()
         self.lie = lie
 
-    def get_many(self, keys: Any, /) -> Any:
+    def get_many(self, keys: Any, /) -> Any:  # And so `get_expiring`.
         return {key: self.lie(value) for key, value in super().get_many(keys).items()}
 
 

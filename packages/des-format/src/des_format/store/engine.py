@@ -15,6 +15,7 @@ from .model.ids import check_archive_id, new_id
 from .model.keys import ObjectKind, ShardKey, check_day, classify
 from .options import StoreOptions
 from .reading.listing import ShardListing
+from .reading.manifestcache import ManifestCache
 from .reading.reads import Archives, Reads, Request
 from .reading.shards import Shards
 from .reading.snapshots import AsOf, Past, Present
@@ -42,8 +43,13 @@ class Engine:
         self.descriptor = descriptor
         self.options = options
         self.shards = Shards(descriptor.store_id)
+        ttl_seconds = options.manifest_ttl_seconds
+        manifests = ManifestCache(descriptor.store_id, ttl_seconds=ttl_seconds, clock=options.clock)
         self.present = Present(
-            self.shards, ttl_seconds=options.manifest_ttl_seconds, limit_bytes=options.manifest_cache_bytes
+            self.shards,
+            ttl_seconds=ttl_seconds,
+            limit_bytes=options.manifest_cache_bytes,
+            cache=manifests if cached else None,
         )
         self.transactions = Transactions(self.shards, clock=options.clock, policy=options.commits)
         self.archives = Archives(descriptor, options.reading, cached=cached)

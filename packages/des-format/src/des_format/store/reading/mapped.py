@@ -124,12 +124,12 @@ class MappedReads:
 
     def _opened(self, created_at: datetime, index: int) -> _MappedShard | None:
         """Bring a shard up to date; None when there is nothing to map."""
-        asked_at = time.monotonic()
         where = ShardKey(f"{created_at:%Y%m%d}".zfill(8), f"{index:0{self._width}X}")
         key = created_at.toordinal() << 16 | index
         state = self._refresh(where)
         held = self._shards.get(key)
-        good_until = asked_at + self._present.ttl_seconds
+        # Not a time of its own: what is held may have been asked for long ago.
+        good_until = self._present.good_until(where)
         if held is not None and held.state is state:
             held.good_until = good_until
             return held

@@ -57,30 +57,59 @@ class Shards:
             held: An earlier version; returned as it is when it still is the present one.
             shared: What a request that was begun earlier finds is good enough.
         """
+        return (yield from self.load_over(where, held, None, shared=shared))[0]
+
+    def load_over(
+        self, where: ShardKey, held: Shard | None, copy: Data | None, *, shared: bool = False
+    ) -> Effects[tuple[Shard, Data | None]]:
+        """As `load`; return also the manifest as it was transferred, or None if it was not.
+
+        Args:
+            where: The shard.
+            held: An earlier version, parsed.
+            copy: The manifest of some version; not transferred when it still is the present one.
+            shared: What a request that was begun earlier finds is good enough.
+        """
+        if held is not None and copy is not None and held.e_tag == copy.e_tag:
+            copy = None
         while True:
-            known = held.e_tag if held is not None else None
+            known = copy.e_tag if copy is not None else held.e_tag if held is not None else None
             try:
-                found = yield from ask(ReadAll(manifest_key(where), known, shared))
+                read: Data | None = yield from ask(ReadAll(manifest_key(where), known, shared))
             except ObjectNotFoundError:
-                return Shard(Manifest(self._store_id, where), ShardState(), None, 0)
-            if found is None and held is not None:
-                return held
-            manifest = Manifest.decode(found.data, where, self._store_id)
-            needed = manifest.needed_segments()
-            size = found.size + sum(ref.size for ref in needed)
-            newer = _newer_commits(held, manifest) if held is not None else None
-            if held is not None and newer is not None:
-                return Shard(manifest, held.state.after(newer), found.e_tag, size)
+                return self.empty(where), None
+            found: Data | None = copy if read is None else read
+            if found is None:
+                assert held is not None, "without a condition there is an answer"
+                return held, None
             try:
-                commits = yield from self.segments(where, needed)
+                return (yield from self.parse(where, found, held)), read
             except ObjectNotFoundError:
                 # Another version may have replaced both the manifest and the segments meanwhile.
                 again = yield from ask(ReadAll(manifest_key(where), found.e_tag))
                 if again is None:
                     raise
-                continue
-            state = fold([*commits, *manifest.own_commits()])
-            return Shard(manifest, state, found.e_tag, size)
+                copy = None
+
+    def empty(self, where: ShardKey) -> Shard:
+        """A shard without a manifest."""
+        return Shard(Manifest(self._store_id, where), ShardState(), None, 0)
+
+    def parse(self, where: ShardKey, found: Data, held: Shard | None = None) -> Effects[Shard]:
+        """The state that a manifest says; one round for the segments that it needs.
+
+        Raises:
+            ObjectNotFoundError: A segment is missing.
+        """
+        manifest = Manifest.decode(found.data, where, self._store_id)
+        needed = manifest.needed_segments()
+        size = found.size + sum(ref.size for ref in needed)
+        newer = _newer_commits(held, manifest) if held is not None else None
+        if held is not None and newer is not None:
+            return Shard(manifest, held.state.after(newer), found.e_tag, size)
+        commits = yield from self.segments(where, needed)
+        state = fold([*commits, *manifest.own_commits()])
+        return Shard(manifest, state, found.e_tag, size)
 
     def history(self, shard: Shard) -> Effects[list[Commit]]:
         """Every commit since the horizon, in order; bases stand where a state can start from.

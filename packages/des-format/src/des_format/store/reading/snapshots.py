@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from ..model.commits import Commit, Operation
 from ..model.keys import ShardKey
 from ..model.state import ShardState, fold
 from ..sansio.effects import Effects
+from .manifestcache import CachedManifest, ManifestCache
 from .shards import Shard, Shards
 
 __all__ = ["AsOf", "Past", "Present", "View", "state_as_of"]
@@ -39,13 +41,27 @@ class Present:
         shards: Reads manifests.
         ttl_seconds: Believe a manifest for so long; 0 to ask the object store each time.
         limit_bytes: Hold manifests up to this size in memory, roughly.
+        cache: Manifests that processes share, or None.
+        monotonic: Seconds that only grow.
 
     Attributes:
         changed: Called with each shard of which another version is held from now on.
     """
 
-    def __init__(self, shards: Shards, *, ttl_seconds: float, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        *,
+        ttl_seconds: float,
+        limit_bytes: int,
+        cache: ManifestCache | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._shards = shards
+        self._cache = cache
+        self._monotonic = monotonic
+        # What was let go while it was young may be newer than what others saw.
+        self._doubts_until = -math.inf
         self.ttl_seconds = ttl_seconds
         self._limit = limit_bytes
         self._held: OrderedDict[ShardKey, tuple[Shard, float]] = OrderedDict()
@@ -59,6 +75,12 @@ class Present:
             found = self._held.get(where)
             return found[0] if found is not None else None
 
+    def good_until(self, where: ShardKey) -> float:
+        """Until when, in monotonic time, the version that is held is believed."""
+        with self._guard:
+            found = self._held.get(where)
+            return found[1] + self.ttl_seconds if found is not None else -math.inf
+
     def state(self, where: ShardKey, *, fresh: bool = False) -> Effects[ShardState]:
         return (yield from self.shard(where, fresh=fresh)).state
 
@@ -68,13 +90,36 @@ class Present:
             found = self._held.get(where)
             if found is not None:
                 self._held.move_to_end(where)
-        asked_at = time.monotonic()
+        asked_at = self._monotonic()
         if found is not None and not fresh and asked_at - found[1] < self.ttl_seconds:
             return found[0]
         # Who believes nothing for any time is not served what a request that was begun before finds.
         shared = not fresh and self.ttl_seconds > 0
-        loaded = yield from self._shards.load(where, found[0] if found is not None else None, shared=shared)
+        held = found[0] if found is not None else None
+        if self._cache is None:
+            return self.keep((yield from self._shards.load(where, held, shared=shared)), asked_at)
+        cached = CachedManifest() if fresh else (yield from self._cache.find(where))
+        if asked_at >= self._doubts_until and (seen := (yield from self._seen(where, cached, held))) is not None:
+            return self.keep(seen, asked_at - self._cache.half_seconds)
+        asked_at = self._monotonic()
+        loaded, read = yield from self._shards.load_over(where, held, cached.content, shared=shared)
+        yield from self._cache.keep(where, loaded.e_tag, read, self._monotonic() - asked_at)
         return self.keep(loaded, asked_at)
+
+    def _seen(self, where: ShardKey, cached: CachedManifest, held: Shard | None) -> Effects[Shard | None]:
+        """The version that the object store was lately seen to have, if it is at hand."""
+        if not cached.seen:
+            return None
+        if held is not None and held.e_tag == cached.e_tag:
+            return held
+        if cached.e_tag is None:
+            return self._shards.empty(where) if held is None else None
+        if cached.content is None or cached.content.e_tag != cached.e_tag:
+            return None
+        try:
+            return (yield from self._shards.parse(where, cached.content, held))
+        except ObjectNotFoundError:
+            return None  # Its segments went since it was seen.
 
     def keep(self, shard: Shard, asked_at: float | None = None) -> Shard:
         """Hold a version that was read, or written, at a time (default: now); return the newest that is known."""
@@ -85,12 +130,13 @@ class Present:
                 if found[0].manifest.sequence > shard.manifest.sequence:
                     return found[0]
                 self._held_bytes -= _footprint(found[0])
-            self._held[where] = (shard, time.monotonic() if asked_at is None else asked_at)
+            self._held[where] = (shard, self._monotonic() if asked_at is None else asked_at)
             self._held.move_to_end(where)
             self._held_bytes += _footprint(shard)
             while self._held_bytes > self._limit and len(self._held) > 1:
-                _where, (dropped, _at) = self._held.popitem(last=False)
+                _where, (dropped, dropped_at) = self._held.popitem(last=False)
                 self._held_bytes -= _footprint(dropped)
+                self._doubts_until = max(self._doubts_until, dropped_at + self.ttl_seconds)
         if found is None or found[0] is not shard:
             self.changed(where)
         return shard

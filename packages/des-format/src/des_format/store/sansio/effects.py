@@ -112,15 +112,23 @@ class Delete(NamedTuple):
 
 
 class CacheGet(NamedTuple):
-    """Look keys up in the index cache; answered with a dict of what is there."""
+    """Look keys up in the index cache; answered with a dict of what is there.
+
+    What was kept for a time is looked up as `expiring`.
+    """
 
     keys: Sequence[str]
+    expiring: bool = False
 
 
 class CacheSet(NamedTuple):
-    """Keep values in the index cache; answered with None."""
+    """Keep values in the index cache; answered with None.
+
+    With `ttl_seconds`, for so long at most; a cache that cannot do that does not keep them.
+    """
 
     items: Mapping[str, bytes]
+    ttl_seconds: float | None = None
 
 
 class Sleep(NamedTuple):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ...errors import DesError
-from ...ports.caches import AsyncIndexCache, IndexCache
+from ...ports.caches import AsyncExpires, AsyncIndexCache, Expires, IndexCache
 from ...ports.objects import (
     AsyncObjectStore,
     GetOptions,
@@ -89,6 +89,14 @@ def _turn(objects: object, request: Sleep) -> Turn | None:
     return objects.turn(request.turn_at) if request.turn_at is not None and isinstance(objects, TakesTurns) else None
 
 
+def _expires(cache: object) -> Expires | None:
+    return cache if isinstance(cache, Expires) else None
+
+
+def _expires_async(cache: object) -> AsyncExpires | None:
+    return cache if isinstance(cache, AsyncExpires) else None
+
+
 def _turn_pause() -> float:
     """How long to wait before the next look at a turn: less than a commit takes, and not in step with others."""
     return random.uniform(0.0005, 0.003)
@@ -114,6 +122,7 @@ class Runner:
     ) -> None:
         self.objects = objects
         self._cache = cache
+        self._expiring = _expires(cache)
         self._concurrency = concurrency
         self._sleep = sleep
         self._threads: ThreadPoolExecutor | None = None
@@ -190,9 +199,9 @@ class Runner:
             case Delete():
                 return self.objects.delete(list(request.keys))
             case CacheGet():
-                return self._cache.get_many(request.keys) if self._cache is not None else {}
+                return self._cached(request)
             case CacheSet():
-                return self._cache.set_many(request.items) if self._cache is not None else None
+                return self._keep(request)
             case Sleep():
                 if (turn := _turn(self.objects, request)) is None:
                     return self._sleep(request.seconds)
@@ -200,6 +209,18 @@ class Runner:
                 while not turn.take() and time.monotonic() < ends_at:
                     self._sleep(_turn_pause())
                 return turn
+
+    def _cached(self, request: CacheGet) -> dict[str, bytes]:
+        if request.expiring:
+            return self._expiring.get_expiring(request.keys) if self._expiring is not None else {}
+        return self._cache.get_many(request.keys) if self._cache is not None else {}
+
+    def _keep(self, request: CacheSet) -> None:
+        if request.ttl_seconds is None:
+            if self._cache is not None:
+                self._cache.set_many(request.items)
+        elif self._expiring is not None:
+            self._expiring.set_expiring(request.items, request.ttl_seconds)
 
     def close(self) -> None:
         """Let the threads go; a later batch starts new ones."""
@@ -224,6 +245,7 @@ class AsyncRunner:
     ) -> None:
         self.objects = objects
         self._cache = cache
+        self._expiring = _expires_async(cache)
         self._concurrency = concurrency
         self._sleep = sleep
         self._flights = AsyncFlights()
@@ -287,9 +309,9 @@ class AsyncRunner:
             case Delete():
                 return await self.objects.delete_async(list(request.keys))
             case CacheGet():
-                return await self._cache.get_many_async(request.keys) if self._cache is not None else {}
+                return await self._cached(request)
             case CacheSet():
-                return await self._cache.set_many_async(request.items) if self._cache is not None else None
+                return await self._keep(request)
             case Sleep():
                 if (turn := _turn(self.objects, request)) is None:
                     return await self._sleep(request.seconds)
@@ -297,6 +319,18 @@ class AsyncRunner:
                 while not turn.take() and time.monotonic() < ends_at:
                     await self._sleep(_turn_pause())
                 return turn
+
+    async def _cached(self, request: CacheGet) -> dict[str, bytes]:
+        if request.expiring:
+            return await self._expiring.get_expiring_async(request.keys) if self._expiring is not None else {}
+        return await self._cache.get_many_async(request.keys) if self._cache is not None else {}
+
+    async def _keep(self, request: CacheSet) -> None:
+        if request.ttl_seconds is None:
+            if self._cache is not None:
+                await self._cache.set_many_async(request.items)
+        elif self._expiring is not None:
+            await self._expiring.set_expiring_async(request.items, request.ttl_seconds)
 
 
 class LoopRunner:

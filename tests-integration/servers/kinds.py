@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from servers import ceph, moto, valkey
+from servers import ceph, chromium, moto, valkey
 from servers.processes import Processes
 
 
@@ -34,5 +34,6 @@ KINDS = {
         Kind("moto", moto.missing, moto.version, moto.start),
         Kind("valkey", valkey.missing, valkey.version, valkey.start),
         Kind("ceph", ceph.missing, ceph.version, ceph.start, ceph.PACKAGES),
+        Kind("chromium", chromium.missing, chromium.version, chromium.start, chromium.PACKAGES),
     )
 }

@@ -45,6 +45,8 @@ __all__ = ["DEFAULT_MAX_ENTRY_BYTES", "Archive"]
 
 DEFAULT_MAX_ENTRY_BYTES = 2**30
 _HEAD_GUESS_BYTES = 4096
+# What a record may have around its payload without being read in two steps.
+_AROUND_PAYLOAD_BYTES = 64 * 2**10
 _MAX_PAGE_BLOCKS = 32
 
 
@@ -207,6 +209,33 @@ class Archive:
         if name not in found:
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found[name]
+
+    def get_within(self, name: str, limit_bytes: int) -> Steps[tuple[Entry, bytes] | None]:
+        """Read one entry, as `get` does, but nothing of a payload of more than `limit_bytes`.
+
+        Returns:
+            The entry and its payload, which is empty when `entry.size` is over the limit; None for a missing entry.
+        """
+        slots = yield from self._lookup.locate((name,))
+        for slot in slots.get(name, ()):
+            if slot.length > limit_bytes + _AROUND_PAYLOAD_BYTES:
+                entry = yield from self.find(name)
+                if entry is None or entry.size > limit_bytes:
+                    return None if entry is None else (entry, b"")
+                return (yield from self.get(name))
+            (data,) = yield from self._fetch([ByteRange(slot.offset, slot.offset + slot.length)])
+            record = self._decode(slot, data)
+            if record.name != name.encode() or record.kind is Kind.DICTIONARY:
+                continue
+            stored = data[record.length - record.stored_length :]
+            if record.raw_length > limit_bytes:
+                check_payload(record, stored)
+                return to_entry(record, stored if record.kind is Kind.EXTERNAL else None), b""
+            if record.dictionary:
+                yield from self.dictionary()
+            found = yield from self._finish({name: (record, stored)})
+            return found[name]
+        return None
 
     def may_hold(self, names: Iterable[str]) -> Steps[list[str]]:
         """Which names the index has a candidate for; nearly always those of entries, one round of index blocks."""

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from xxhash import xxh3_64_intdigest
 
-from .entry import ENTRY_HEAD_SIZE, NO_META, Codec, Entry, Kind, check_payload, decode_record
+from .entry import ENTRY_HEAD_SIZE, NO_META, Codec, Entry, Kind, Record, check_payload, decode_record, to_entry
 from .errors import CorruptArchiveError
 from .hashtable import SLOTS_PER_BLOCK, check_block
 from .layout import BLOCK_SIZE, Footer
@@ -224,6 +224,50 @@ class LocalIndex:
                     at -= 1020
 
         return get
+
+    def read(self, name: str, limit_bytes: int) -> tuple[Entry, bytes] | None:
+        """Read an inline entry with its description; None for whatever the slow path must decide.
+
+        Of a payload of more than `limit_bytes` nothing is read, and it is empty in the result.
+        """
+        encoded = name.encode()
+        hashed = xxh3_64_intdigest(encoded, self._seed)
+        block = ((hashed >> 32) * self._blocks) >> 32
+        if not self._checked[block]:
+            self._check(block)
+        tag = (hashed >> 8) & 0xFFFFFFFF or 1
+        first = _FIRST_TAGS[hashed & 255]
+        # From the first slot to the block's end; what wrapped around is rare, and left to the slow path.
+        for at in range((block << 10) + first, (block + 1) << 10, 4):
+            found = self._halves[at]
+            if not found:
+                return None
+            if found == tag:
+                record = self._record(self._words[at >> 1], self._halves[at + 1])
+                if record.name == encoded:
+                    return self._described(record, limit_bytes)
+        return None
+
+    def _record(self, offset: int, length: int) -> Record:
+        """Decode the record that the index places at `offset`."""
+        end = min(offset + length, self._data_end)
+        head = offset + ENTRY_HEAD_SIZE
+        _kind, name_length, meta_length, _stored = _LENGTHS.unpack_from(self._data, offset)
+        record = decode_record(self._data[offset : min(end, head + name_length + meta_length)], offset)
+        if record.length != length or offset + length > self._data_end:
+            raise CorruptArchiveError(f"entry at offset {offset}: takes {record.length} bytes, the index says {length}")
+        return record
+
+    def _described(self, record: Record, limit_bytes: int) -> tuple[Entry, bytes] | None:
+        if record.kind is not Kind.INLINE:
+            return None
+        if record.raw_length > limit_bytes:
+            return to_entry(record), b""
+        start = record.payload_offset
+        stored = self._data[start : start + record.stored_length]
+        if self._expander.verify:
+            check_payload(record, stored)
+        return to_entry(record), self._expander.expand(record, stored)
 
     def get_many(self, names: Iterable[str]) -> dict[str, bytes | None]:
         """What the fast path finds for each name, in their order; None where the slow path must decide.

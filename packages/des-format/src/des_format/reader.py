@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,24 @@ class DesReader:
             EntryTooLargeError: The payload, compressed or external, is over `max_entry_bytes`.
         """
         return _get_over(self._core, self._source, name)
+
+    def read_entry(self, name: str, *, limit_bytes: int | None = None) -> tuple[Entry, bytes]:
+        """Return what the archive says about an entry together with its payload, with one lookup.
+
+        Args:
+            name: The entry.
+            limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result; None for no limit.
+
+        Raises:
+            As `get_file`.
+        """
+        limit = sys.maxsize if limit_bytes is None else limit_bytes
+        found = self._local.read(name, limit) if self._local is not None else None
+        if found is None:
+            found = self._run(self._core.get_within(name, limit))
+        if found is None:
+            raise EntryNotFoundError(f"no entry {name!r} in the archive")
+        return found
 
     def get_files_batch(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the payloads of many entries, in the order of `names`; missing ones are left out.

@@ -102,6 +102,22 @@ def test_a_cold_get_asks_for_manifest_block_and_payload_and_a_warm_one_for_the_p
     assert payload.if_match, "every range after the first is of the same version"
 
 
+def test_an_entry_with_its_description_costs_what_its_payload_costs(
+    writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
+) -> None:
+    writer.put_many([NewEntry("0", morning, bytes(100)), NewEntry("16", morning, bytes(200_000))])
+    reader, _runner = open_recorded(metered)
+    metered.reset()
+    assert reader.read_entry("0", morning)[1] == bytes(100)
+    assert kinds(metered) == {"manifest": 1, "des": 2}
+    assert reader.read_entry("0", morning)[1] == bytes(100)
+    assert kinds(metered) == {"des": 1}
+    before = metered.bytes_read
+    assert reader.read_entry("16", morning, limit_bytes=1000)[1] == b""
+    assert kinds(metered) == {"des": 1}
+    assert metered.bytes_read - before < 10_000
+
+
 def test_a_get_reads_no_more_than_a_block_and_the_record(
     writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
 ) -> None:

@@ -52,6 +52,55 @@ def test_an_entry_that_was_put_is_read_at_once_and_by_others(
         assert (described.entry.name, described.entry.size) == ("a", 7)
 
 
+def test_an_entry_is_read_together_with_its_description(objects: Any, open_any: OpenAny, morning: datetime) -> None:
+    payloads = {"plain": b"p" * 500, "zstd.txt": b"words " * 150, "big": bytes(range(256)) * 8, "empty": b""}
+    store = open_any(objects, make=True, n_bits=0, options=BIG)
+    store.put_many([NewEntry(name, morning, payload, {"name": name}) for name, payload in payloads.items()])
+    store.put("later", morning, b"of a second archive")
+    for reader in (store, open_any(objects)):
+        for name, payload in payloads.items():
+            for _warm in range(2):
+                stored, read = reader.read_entry(name, morning)
+                assert read == payload
+                assert stored == reader.get_entry(name, morning)
+                assert stored.entry.meta == {"name": name}
+        assert reader.read_entry("later", morning)[1] == b"of a second archive"
+
+
+def test_of_a_payload_over_the_limit_nothing_is_read_but_its_description(
+    objects: Any, open_any: OpenAny, morning: datetime
+) -> None:
+    payloads = {"plain": b"p" * 500, "zstd.txt": b"words " * 150, "big": bytes(range(256)) * 8}
+    store = open_any(objects, make=True, n_bits=0, options=BIG)
+    store.put_many([NewEntry(name, morning, payload) for name, payload in payloads.items()])
+    for _warm in range(2):
+        for name, payload in payloads.items():
+            stored, read = store.read_entry(name, morning, limit_bytes=len(payload) - 1)
+            assert (stored.entry.size, read) == (len(payload), b"")
+            assert stored == store.get_entry(name, morning)
+            assert store.read_entry(name, morning, limit_bytes=len(payload))[1] == payload
+
+
+def test_a_record_far_over_the_limit_is_not_fetched(objects: Any, open_any: OpenAny, morning: datetime) -> None:
+    store = open_any(objects, make=True, options=StoreOptions(writing=ArchiveOptions(compression="none")))
+    store.put("large", morning, bytes(3 * 2**20), {"k": 1})
+    store.put("annotated", morning, b"small", {"text": "x" * 200_000})
+    for _warm in range(2):
+        stored, read = store.read_entry("large", morning, limit_bytes=1000)
+        assert (stored.entry.size, stored.entry.meta, read) == (3 * 2**20, {"k": 1}, b"")
+        assert store.read_entry("annotated", morning, limit_bytes=1000)[1] == b"small"
+
+
+def test_together_with_its_description_a_deleted_entry_is_not_read_either(store: Any, morning: datetime) -> None:
+    store.put("a", morning, b"1")
+    assert store.read_entry("a", morning)[1] == b"1"
+    store.delete("a", morning, reason="asked to", by="me")
+    with pytest.raises(EntryDeletedError):
+        store.read_entry("a", morning)
+    with pytest.raises(EntryNotFoundError):
+        store.read_entry("b", morning)
+
+
 def test_what_is_not_there_is_an_error_and_left_out_of_a_batch(store: Any, morning: datetime) -> None:
     store.put("a", morning, b"1")
     for uid, time in [("b", morning), ("a", morning + timedelta(days=1)), (17, morning)]:

@@ -59,6 +59,14 @@ def test_a_small_archive_is_read_by_its_tail_alone(open_store: Any, recording: A
     assert objects.calls == []
 
 
+def test_an_entry_is_read_together_with_its_description(open_store: Any, recording: Any, build_des_core: Any) -> None:
+    store = open_store(recording({ARCHIVE: build_des_core({"7": b"payload"})}))
+    assert store.read_entry("7", NOON) == (store.get_entry("7", NOON), b"payload")
+    assert store.read_entry("7", NOON, limit_bytes=6) == (store.get_entry("7", NOON), b"")
+    with pytest.raises(EntryNotFoundError):
+        store.read_entry("263", NOON)
+
+
 def test_a_listing_is_believed_for_its_time_and_archives_are_not_opened_again(
     open_store: Any, recording: Any, build_des_core: Any, clock: Any
 ) -> None:

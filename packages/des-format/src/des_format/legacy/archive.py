@@ -87,6 +87,18 @@ class LegacyArchive(ABC):
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found[name]
 
+    def get_within(self, name: str, limit_bytes: int) -> Steps[tuple[Entry, bytes] | None]:
+        """Read one entry, as `get` does, but nothing of a payload of more than `limit_bytes`.
+
+        Returns:
+            The entry and its payload, which is empty when `entry.size` is over the limit; None for a missing entry.
+        """
+        row = self._table.find(name)
+        if row is not None and row.size <= limit_bytes:
+            return (yield from self.get(name))
+        entry = yield from self.find(name)
+        return None if entry is None else (entry, b"")
+
     def get_many(self, names: Iterable[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
         """Read entries: one round for metadata and payloads, more only for external payloads.
 

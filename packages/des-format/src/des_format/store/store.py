@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -71,6 +72,23 @@ class _StoreReads:
         """
         return self._run(self._reads.get(uid, created_at)).payload
 
+    def read_entry(
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
+    ) -> tuple[StoredEntry, bytes]:
+        """Return an entry's description together with its payload: one lookup, and one request where `get` has one.
+
+        Args:
+            uid: As for `get`.
+            created_at: As for `get`.
+            limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result; None for no limit.
+
+        Raises:
+            As `get`.
+        """
+        limit = sys.maxsize if limit_bytes is None else limit_bytes
+        found = self._run(self._reads.get_within(uid, created_at, limit))
+        return found.stored, found.payload
+
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return the payloads of many `(uid, created_at)`, in their order; missing and deleted ones are left out.
 
@@ -81,12 +99,7 @@ class _StoreReads:
 
     def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
         """Return where an entry is and what its archive says about it, without reading its payload."""
-        return self._described(uid, created_at)
-
-    def _described(self, uid: Uid, created_at: datetime) -> StoredEntry:
-        found = self._run(self._reads.find(uid, created_at))
-        where, _name = self._reads.locate(uid, created_at)
-        return StoredEntry(where.day, where.shard, found.archive.row.id, found.entry)
+        return self._run(self._reads.find(uid, created_at)).stored
 
     def exists(self, uid: Uid, created_at: datetime) -> bool:
         """Whether there is such an entry that was not deleted."""
@@ -285,6 +298,17 @@ class DesStore(Maintenance, _StoreReads):
             if payload is not None:
                 return payload
         return super().get(uid, created_at)
+
+    def read_entry(
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
+    ) -> tuple[StoredEntry, bytes]:
+        """Return an entry's description together with its payload; see the base class."""
+        if self._mapped is not None:
+            limit = sys.maxsize if limit_bytes is None else limit_bytes
+            found = self._mapped.read(uid, created_at, limit)  # type: ignore[arg-type]  # As in `get`.
+            if found is not None:
+                return found
+        return super().read_entry(uid, created_at, limit_bytes=limit_bytes)
 
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return the payloads of many `(uid, created_at)`; see the base class."""

@@ -56,8 +56,8 @@ class Backend:
         """
         if fresh:
             await self.refresh(uid, created_at)
-        stored = await self.store.get_entry(uid, created_at)
-        return Fetched(stored, await self.store.get(uid, created_at) if stored.entry.size <= limit else None)
+        stored, payload = await self.store.read_entry(uid, created_at, limit_bytes=limit)
+        return Fetched(stored, payload if stored.entry.size <= limit else None)
 
     async def describe(self, uid: str, created_at: datetime, *, fresh: bool = False) -> StoredEntry:
         """Return what an entry's archive says about it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -57,6 +58,13 @@ class AsyncLegacyStore:
     async def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
         """Return where an entry is and what its archive says about it, without its payload."""
         return await self._runner.run(self._reads.describe(uid, created_at))
+
+    async def read_entry(
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
+    ) -> tuple[StoredEntry, bytes]:
+        """Return an entry's description together with its payload; as `AsyncDesStore.read_entry`."""
+        limit = sys.maxsize if limit_bytes is None else limit_bytes
+        return await self._runner.run(self._reads.get_within(uid, created_at, limit))
 
     async def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out."""

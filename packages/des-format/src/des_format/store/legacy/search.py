@@ -94,13 +94,20 @@ class LegacyReads:
         """
         return (yield from self._one(uid, created_at, _payloads))
 
+    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int) -> Effects[tuple[StoredEntry, bytes]]:
+        """As `get`, with the place of the entry in the store; a payload of more than `limit_bytes` is left empty."""
+        located = yield from self._one(uid, created_at, _within(limit_bytes))
+        return self._stored(located), located.payload
+
     def find(self, uid: Uid, created_at: datetime) -> Effects[Located]:
         """As `get`, without the payload."""
         return (yield from self._one(uid, created_at, _descriptions))
 
     def describe(self, uid: Uid, created_at: datetime) -> Effects[StoredEntry]:
         """As `find`, with the place of the entry in the store."""
-        located = yield from self.find(uid, created_at)
+        return self._stored((yield from self.find(uid, created_at)))
+
+    def _stored(self, located: Located) -> StoredEntry:
         named = self.layout.parse(located.archive.key)
         assert named is not None, "it was listed as an archive"
         return StoredEntry(named.where.day, named.where.shard, located.archive.id, located.entry)
@@ -250,6 +257,18 @@ def _descriptions(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tu
         if entry is not None:
             found[name] = (entry, b"")
     return found
+
+
+def _within(limit_bytes: int) -> _Reading:
+    def read(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
+        found = {}
+        for name in names:
+            entry = yield from core.get_within(name, limit_bytes)
+            if entry is not None:
+                found[name] = entry
+        return found
+
+    return read
 
 
 def _groups(archives: Sequence[Found]) -> Iterator[Sequence[Found]]:

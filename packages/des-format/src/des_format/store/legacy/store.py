@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -85,6 +86,13 @@ class LegacyStore:
     def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
         """Return where an entry is and what its archive says about it, without its payload; errors as `get`."""
         return self._runner.run(self._reads.describe(uid, created_at))
+
+    def read_entry(
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
+    ) -> tuple[StoredEntry, bytes]:
+        """Return an entry's description together with its payload; as `DesStore.read_entry`."""
+        limit = sys.maxsize if limit_bytes is None else limit_bytes
+        return self._runner.run(self._reads.get_within(uid, created_at, limit))
 
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out; errors as `get`."""

@@ -37,12 +37,12 @@ class StoredArchive:
     """
 
     def __init__(self, store_id: str, where: ShardKey, row: ArchiveRow, options: ReadOptions, *, cached: bool) -> None:
+        self.where = where
         self.row = row
         self.key = archive_key(where, row.id)
         self.core = Archive(
             row.footer, verify=options.verify, max_entry_bytes=options.max_entry_bytes, cost=options.cost
         )
-        self._day = where.day
         self._cache_prefix = f"{store_id}/{row.id}/" if cached else ""
         self._e_tag: str | None = None
 
@@ -86,12 +86,12 @@ class StoredArchive:
 
     def _request(self, part: ByteRange) -> Read:
         if part.beside:
-            return Read(f"{self._day}/{part.beside}", part.start, part.end)
+            return Read(f"{self.where.day}/{part.beside}", part.start, part.end)
         return Read(self.key, part.start, part.end, self._e_tag)
 
     def _check(self, part: ByteRange, reply: Any) -> bytes:
         if part.beside and isinstance(reply, ObjectNotFoundError):
-            raise BigFileMissingError(f"big file {self._day}/{part.beside} is missing") from reply
+            raise BigFileMissingError(f"big file {self.where.day}/{part.beside} is missing") from reply
         data: Data = value_of(reply)
         return data.data if part.beside else self.accept(data)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from zlib import crc32
 
-from ...errors import ObjectNotFoundError
+from ...errors import EntryNotFoundError, ObjectNotFoundError
 from ...opening import ReadOptions
 from ...ports.objects import Mappable
 from ...reader import DesReader
@@ -22,6 +22,7 @@ from ...routing import RoutingScheme
 from ..descriptor import Descriptor
 from ..model.keys import ShardKey, archive_key
 from ..model.state import ShardState
+from .listing import StoredEntry
 from .snapshots import Present
 
 __all__ = ["MappedReads"]
@@ -34,16 +35,33 @@ _HELD_ARCHIVES = 1024
 class _MappedShard:
     """A shard's archives, newest first, as functions that find a payload; None where the general way must decide."""
 
-    __slots__ = ("find", "good_until", "state")
+    __slots__ = ("archives", "deleted", "find", "good_until", "state", "where")
 
-    def __init__(self, state: ShardState, finders: list[Finder], good_until: float) -> None:
+    def __init__(
+        self, where: ShardKey, state: ShardState, archives: list[tuple[str, DesReader]], good_until: float
+    ) -> None:
+        finders = [reader.finder() for _id, reader in archives]
+        self.where = where
         self.state = state
+        self.archives = archives
+        self.deleted = frozenset(state.tombstones)
         self.good_until = good_until
-        self.find = finders[0] if len(finders) == 1 and not state.tombstones else _chain(state, finders)
+        self.find = finders[0] if len(finders) == 1 and not self.deleted else _chain(self.deleted, finders)
+
+    def read(self, uid: str, limit_bytes: int) -> tuple[StoredEntry, bytes] | None:
+        """Find an entry with its description; None where the general way must decide."""
+        if uid in self.deleted:
+            return None
+        for archive_id, reader in self.archives:
+            try:
+                entry, payload = reader.read_entry(uid, limit_bytes=limit_bytes)
+            except EntryNotFoundError:
+                continue
+            return StoredEntry(self.where.day, self.where.shard, archive_id, entry), payload
+        return None
 
 
-def _chain(state: ShardState, finders: list[Finder]) -> Finder:
-    deleted = frozenset(state.tombstones)
+def _chain(deleted: frozenset[str], finders: list[Finder]) -> Finder:
 
     def find(uid: str) -> bytes | None:
         if uid in deleted:
@@ -64,7 +82,7 @@ class MappedReads:
         objects: The store's files.
         descriptor: The store's descriptor.
         present: The present view; `refresh` brings it up to date.
-        refresh: Reads a shard's state through the general way.
+        refresh: Gives a shard's state; None where the general way must ask for it first.
         options: How archives are read.
     """
 
@@ -73,7 +91,7 @@ class MappedReads:
         objects: Mappable,
         descriptor: Descriptor,
         present: Present,
-        refresh: Callable[[ShardKey], ShardState],
+        refresh: Callable[[ShardKey], ShardState | None],
         options: ReadOptions,
     ) -> None:
         self._objects = objects
@@ -85,16 +103,29 @@ class MappedReads:
         self._shards: dict[int, _MappedShard] = {}
         self._readers: OrderedDict[str, DesReader] = OrderedDict()
         self._guard = threading.Lock()
-        self.get = self._getter(descriptor.scheme)
+        self._shard = self._router(descriptor.scheme)
         present.changed = self._drop
 
-    def _getter(self, scheme: RoutingScheme) -> Callable[[str, datetime], bytes | None]:
+    def get(self, uid: str, created_at: datetime) -> bytes | None:
+        """Return an entry's payload; None where the general way must decide."""
+        shard = self._shard(uid, created_at)
+        return None if shard is None else shard.find(uid)
+
+    def read(self, uid: str, created_at: datetime, limit_bytes: int) -> tuple[StoredEntry, bytes] | None:
+        """Return an entry with its payload; None where the general way must decide.
+
+        Of a payload of more than `limit_bytes` nothing is read, and it is empty in the result.
+        """
+        shard = self._shard(uid, created_at)
+        return None if shard is None else shard.read(uid, limit_bytes)
+
+    def _router(self, scheme: RoutingScheme) -> Callable[[str, datetime], _MappedShard | None]:
         """A closure, as in `LocalIndex.getter`: routing must not cost as much as reading."""
         shards, opened, mask = self._shards, self._opened, (1 << self._n_bits) - 1
         monotonic, sha256, shift = time.monotonic, hashlib.sha256, 256 - self._n_bits
         by_checksum = scheme is RoutingScheme.MODULO_CRC32
 
-        def get(uid: str, created_at: datetime) -> bytes | None:
+        def route(uid: str, created_at: datetime) -> _MappedShard | None:
             if type(uid) is not str or created_at.tzinfo is not UTC or not uid:
                 return None
             try:
@@ -110,12 +141,10 @@ class MappedReads:
                 return None
             shard = shards.get(created_at.toordinal() << 16 | index)
             if shard is None or monotonic() >= shard.good_until:
-                shard = opened(created_at, index)
-                if shard is None:
-                    return None
-            return shard.find(uid)
+                return opened(created_at, index)
+            return shard
 
-        return get
+        return route
 
     def _drop(self, where: ShardKey) -> None:
         """Read a shard anew next time, because this process knows of another version."""
@@ -127,6 +156,8 @@ class MappedReads:
         where = ShardKey(f"{created_at:%Y%m%d}".zfill(8), f"{index:0{self._width}X}")
         key = created_at.toordinal() << 16 | index
         state = self._refresh(where)
+        if state is None:
+            return None
         held = self._shards.get(key)
         # Not a time of its own: what is held may have been asked for long ago.
         good_until = self._present.good_until(where)
@@ -136,10 +167,10 @@ class MappedReads:
         if not state.rows:
             return None
         try:
-            finders = [self._reader(where, row.id).finder() for row in state.newest_first()]
+            archives = [(row.id, self._reader(where, row.id)) for row in state.newest_first()]
         except ObjectNotFoundError:
             return None
-        shard = _MappedShard(state, finders, good_until)
+        shard = _MappedShard(where, state, archives, good_until)
         with self._guard:
             self._shards[key] = shard
             self._let_go()

@@ -36,6 +36,7 @@ from ..model.locators import Locator, tag_of_uid
 from ..model.state import ShardState
 from ..sansio.effects import Effects, together, value_of
 from .archives import StoredArchive
+from .listing import StoredEntry
 from .snapshots import View
 
 __all__ = ["Archives", "Found", "Reads"]
@@ -89,6 +90,12 @@ class Found(NamedTuple):
     entry: Entry
     payload: bytes
 
+    @property
+    def stored(self) -> StoredEntry:
+        """The entry, with its place in the store."""
+        where = self.archive.where
+        return StoredEntry(where.day, where.shard, self.archive.row.id, self.entry)
+
 
 class Wanted(NamedTuple):
     """A name that is looked for in a shard."""
@@ -135,6 +142,12 @@ class Reads:
         """As `get`, without the payload."""
         where, name = self.locate(uid, created_at)
         found = yield from self._in_shard(where, [name], _descriptions)
+        return found[name] if name in found else (yield from self._absent(where, name))
+
+    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int) -> Effects[Found]:
+        """As `get`; of a payload of more than `limit_bytes` nothing is read, and it is empty in the result."""
+        where, name = self.locate(uid, created_at)
+        found = yield from self._in_shard(where, [name], _within(limit_bytes))
         return found[name] if name in found else (yield from self._absent(where, name))
 
     def get_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Found]]:
@@ -289,3 +302,15 @@ def _descriptions(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[
         if entry is not None:
             found[name] = (entry, b"")
     return found
+
+
+def _within(limit_bytes: int) -> _Reading:
+    def read(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
+        found = {}
+        for name in names:
+            entry = yield from core.get_within(name, limit_bytes)
+            if entry is not None:
+                found[name] = entry
+        return found
+
+    return read

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from des_s3.checksums import crc32c
 
 Kind = Literal["reset", "lose_reply", "cut_body", "status", "delay"]
 
@@ -57,8 +60,42 @@ class Fault:
     hits: int = field(default=0, init=False)
 
 
+class Checksums:
+    """Verifies CRC32C of objects, of parts, and that an upload is completed with those of its parts."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, str], str] = {}
+        self.verified: Counter[str] = Counter()
+
+    def hold(self, request: Request, body: bytes) -> bool:
+        """Whether what a request says of its body is true."""
+        if request.operation == "COMPLETE":
+            return self._are_those_of_parts(request.query["uploadId"][0], body)
+        said = request.headers.get("x-amz-checksum-crc32c")
+        if said is None:
+            return True
+        if request.operation == "PART":
+            self._parts[request.query["uploadId"][0], request.query["partNumber"][0]] = said
+        self.verified[request.operation] += 1
+        return said == crc32c(body)
+
+    def _are_those_of_parts(self, upload_id: str, body: bytes) -> bool:
+        said = {}
+        for part in re.findall(rb"<Part>.*?</Part>", body, re.DOTALL):
+            number, checksum = (
+                re.search(rb"<%s>(.*?)</%s>" % (name, name), part) for name in (b"PartNumber", b"ChecksumCRC32C")
+            )
+            if number is not None and checksum is not None:
+                said[upload_id, number[1].decode()] = checksum[1].decode()
+        return said == {place: known for place, known in self._parts.items() if place[0] == upload_id}
+
+
 class Proxy:
-    """The proxy; `rewrite` may change a request's headers, or answer it with a status, `rewrite_body` the answer."""
+    """The proxy.
+
+    `rewrite` may change a request's headers, or answer it with a status, `damage` its body, `rewrite_body` the answer.
+    With `checksums`, it verifies CRC32C as AWS does, and moto does not.
+    """
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self.upstream = upstream
@@ -66,6 +103,8 @@ class Proxy:
         self.faults: list[Fault] = []
         self.rewrite: Callable[[Request], int | None] = lambda request: None
         self.rewrite_body: Callable[[Request, bytes], bytes] = lambda request, body: body
+        self.damage: Callable[[Request, bytes], bytes] = lambda request, body: body
+        self.checksums: Checksums | None = None
         self._lock = threading.Lock()
         proxy = self
 
@@ -138,6 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._refuse(fault.status, fault.code)
         if status is not None:
             return self._refuse(status, "PreconditionFailed" if status == 412 else "AccessDenied")
+        body = self.owner.damage(request, body)
+        if self.owner.checksums is not None and not self.owner.checksums.hold(request, body):
+            return self._refuse(400, "BadDigest")
         return self._forward(request, body, fault)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve

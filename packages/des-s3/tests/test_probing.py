@@ -11,7 +11,7 @@ from des_s3 import S3ObjectStore
 from des_s3.probes import probe
 from des_s3.probing import FEATURES, Finding, ProbeReport, Verdict
 
-from .proxy import Proxy, Request
+from .proxy import Checksums, Proxy, Request
 
 Make = Callable[..., S3ObjectStore]
 YES, NO, IGNORED, UNKNOWN = Verdict.YES, Verdict.NO, Verdict.IGNORED, Verdict.UNKNOWN
@@ -63,7 +63,8 @@ def test_a_service_that_can_everything(make_store: Make) -> None:
     # It believes every checksum, as the real one would not.
     assert verdicts(found) == {feature.name: YES for feature in FEATURES} | {
         "content_md5": IGNORED,
-        "checksum": IGNORED,
+        "crc32c": IGNORED,
+        "crc32c_parts": IGNORED,
         "versioning": NO,
         "object_lock": NO,
     }
@@ -71,6 +72,18 @@ def test_a_service_that_can_everything(make_store: Make) -> None:
     assert found.if_match_quotes is True
     assert found.left == []
     assert names(store) == ["mine"]
+
+
+def test_a_service_that_verifies_checksums(make_store: Make, proxy: Proxy) -> None:
+    proxy.checksums = Checksums()
+    found = probe(make_store(endpoint_url=proxy.url))
+    assert found.verifies_crc32c
+    assert found.left == []
+    proxy.rewrite = _refuse("x-amz-checksum-crc32c", 400)
+    found = probe(make_store(endpoint_url=proxy.url))
+    assert (found.verdict("crc32c"), found.verdict("crc32c_parts")) == (NO, NO)
+    assert not found.verifies_crc32c
+    assert found.left == []
 
 
 def _strip(*headers: str, method: str = "PUT") -> Callable[[Request], int | None]:

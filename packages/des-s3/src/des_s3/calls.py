@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from des_format.errors import DesError, UnsupportedOperationError
 from des_format.ports.objects import PutMode
 
+from .checksums import crc32c
 from .clients import Clients
 from .failures import VENDOR_ERRORS, translated
 from .metrics import S3Metrics
@@ -147,6 +148,8 @@ class Caller:
         arguments = {"Bucket": self.clients.bucket, **self.clients.settings.extras(call.operation), **call.arguments}
         if not call.whole:
             arguments["Key"] = call.key
+        if call.operation == "put_object" and self.clients.sends_crc32c:
+            arguments["ChecksumCRC32C"] = crc32c(arguments["Body"])
         return arguments
 
     def _failed(self, call: Call, error: Exception) -> DesError:

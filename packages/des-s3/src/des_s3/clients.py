@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import boto3
 from obstore.store import S3Store
 
+from .checksums import is_sent
 from .credentials import ObstoreCredentials
 from .settings import S3Settings
 
@@ -80,6 +81,11 @@ class Clients:
                 config=self.settings.boto_config(),
             )
         return self._sync
+
+    @property
+    def sends_crc32c(self) -> bool:
+        """Whether uploads carry their CRC32C."""
+        return is_sent(self.settings.upload_checksums, self.sync().meta.endpoint_url)
 
     def loops(self) -> LoopClients:
         """Return the aiobotocore clients."""

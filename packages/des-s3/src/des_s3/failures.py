@@ -54,7 +54,16 @@ _SETTINGS = (
     boto.UnknownSignatureVersionError,
 )
 _MAY_PASS = frozenset(
-    {"RequestTimeout", "SlowDown", "BadDigest", "IncompleteBody", "OperationAborted", "InternalError"}
+    {
+        "BadDigest",
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "SlowDown",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    }
 )
 _DENIED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestExpired"})
 _MISPLACED = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidBucketName"})

@@ -23,6 +23,7 @@ from des_format.objects.results import expected_tag
 from des_format.ports.objects import PutMode, PutResult
 
 from .calls import Answer, Call, Caller
+from .checksums import crc32c
 from .failures import UploadGoneError
 from .operations import conditions, content_md5, head, put
 from .quotes import IfMatchQuotes
@@ -33,6 +34,8 @@ MIN_PART_BYTES = 5 << 20
 MAX_PART_COUNT = 10_000
 
 PartSize = int | Literal["adaptive"]
+Part = dict[str, Any]
+"""A part that is there, as the completing request names it."""
 
 _FIRST_PART_BYTES = 8 << 20
 _GROWTH_BYTES = 17
@@ -89,7 +92,8 @@ class Upload:
         self._sizes = part_sizes(part_size)
         self._max_parallel = max_parallel
         self._buffer = bytearray()
-        self._parts: list[Future[str]] = []
+        self._parts: list[Future[Part]] = []
+        self._has_checksums = caller.clients.sends_crc32c
         self._upload_id: str | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._slots = threading.Semaphore(max_parallel)
@@ -118,7 +122,9 @@ class Upload:
         if len(self._parts) == MAX_PART_COUNT:
             raise ConfigurationError(f"object {self._key!r} has more than {MAX_PART_COUNT} parts; use larger ones")
         if self._upload_id is None:
-            answer = self._caller.send(Call("create_multipart_upload", self._key, {}))
+            # Of the type COMPOSITE, which is the default, and all that some services have (R2).
+            algorithm = {"ChecksumAlgorithm": "CRC32C"} if self._has_checksums else {}
+            answer = self._caller.send(Call("create_multipart_upload", self._key, algorithm))
             self._upload_id = answer["UploadId"]
             self._threads = ThreadPoolExecutor(self._max_parallel, thread_name_prefix="des-s3-part")
         assert self._threads is not None
@@ -127,11 +133,12 @@ class Upload:
         self._raise_failure()
         self._parts.append(self._threads.submit(self._put_part, len(self._parts) + 1, data))
 
-    def _put_part(self, number: int, data: bytes) -> str:
+    def _put_part(self, number: int, data: bytes) -> Part:
         try:
-            arguments = {"UploadId": self._upload_id, "PartNumber": number, "Body": data, **content_md5(data)}
-            tag: str = self._caller.send(Call("upload_part", self._key, arguments))["ETag"]
-            return tag
+            checksum = {"ChecksumCRC32C": crc32c(data)} if self._has_checksums else {}
+            place = {"UploadId": self._upload_id, "PartNumber": number}
+            call = Call("upload_part", self._key, {**place, "Body": data, **content_md5(data), **checksum})
+            return {"PartNumber": number, "ETag": self._caller.send(call)["ETag"], **checksum}
         except DesError as error:
             self._failure = error
             raise
@@ -152,9 +159,9 @@ class Upload:
         if self._upload_id is None:
             return self._caller.run(put(self._key, bytes(self._buffer), self._mode, self._quotes))
         self._send_part()
-        tags = [part.result() for part in self._parts]
+        parts = [part.result() for part in self._parts]
         self._check_target()
-        return self._complete(tags)
+        return self._complete(parts)
 
     def _check_target(self) -> None:
         if self._mode == "overwrite":
@@ -169,8 +176,8 @@ class Upload:
         if wanted is not None and found != wanted:
             raise ObjectChangedError(f"object {self._key!r} is version {found}, expected {wanted}")
 
-    def _complete(self, tags: list[str]) -> PutResult:
-        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+    def _complete(self, parts: list[Part]) -> PutResult:
+        tags = [part["ETag"] for part in parts]
         arguments: dict[str, Any] = {
             "UploadId": self._upload_id,
             "MultipartUpload": {"Parts": parts},

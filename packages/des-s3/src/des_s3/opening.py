@@ -37,6 +37,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "request_payer": ("request_payer", _boolean),
     "anonymous": ("anonymous", _boolean),
     "if_match_quotes": ("if_match_quotes", _boolean),
+    "upload_checksums": ("upload_checksums", _text),
 }
 
 
@@ -44,8 +45,9 @@ def open_s3(url: str, *, registry: CollectorRegistry | None = None) -> S3ObjectS
     """Open a bucket, such as `s3://bucket/prefix?endpoint_url=https://s3.example.com&addressing=path`.
 
     Parameters are `endpoint_url`, `region`, `engine` (`obstore`, `boto`), `addressing` (`auto`, `path`, `virtual`),
-    `profile` (of the AWS configuration), `request_payer`, `anonymous` and `if_match_quotes` (`true`, `false`).
-    Credentials are not among them: URLs end up in logs. Nothing is asked of the service.
+    `profile` (of the AWS configuration), `request_payer`, `anonymous` and `if_match_quotes` (`true`, `false`), and
+    `upload_checksums` (`auto`, `crc32c`, `none`). Credentials are not among them: URLs end up in logs. Nothing is
+    asked of the service.
 
     Args:
         url: The URL.

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from des_format.errors import DesError, UnavailableError
 
 from .calls import Answer
+from .checksums import crc32c
 from .failures import VENDOR_ERRORS, translated
 from .probing import FEATURES, Finding, ProbeReport, Verdict
 from .store import S3ObjectStore
@@ -23,7 +24,7 @@ _RACERS = 8
 _ROUNDS = 3
 _CONTENT = b"0123456789"
 _WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
-_WRONG_CRC32 = "AAAAAA=="
+_WRONG_CRC32C = "AAAAAA=="
 _REFUSALS = frozenset({304, 400, 404, 409, 412})
 _MISSING = frozenset({405, 501})
 
@@ -270,8 +271,24 @@ class _Probe:
     def ask_content_md5(self) -> Answered:
         return self._refusal("put_object", "md5", Body=b"content", ContentMD5=_WRONG_MD5)
 
-    def ask_checksum(self) -> Answered:
-        return self._refusal("put_object", "crc32", Body=b"content", ChecksumCRC32=_WRONG_CRC32)
+    def ask_crc32c(self) -> Answered:
+        self._put("crc32c", _CONTENT, ChecksumCRC32C=crc32c(_CONTENT))
+        return self._refusal("put_object", "crc32c", Body=_CONTENT, ChecksumCRC32C=_WRONG_CRC32C)
+
+    def ask_crc32c_parts(self) -> Answered:
+        upload = self._send("create_multipart_upload", "crc32c-parts", ChecksumAlgorithm="CRC32C")["UploadId"]
+        part = {"UploadId": upload, "PartNumber": 1, "Body": _CONTENT}
+        try:
+            refused = self._refusal("upload_part", "crc32c-parts", **part, ChecksumCRC32C=_WRONG_CRC32C)
+            checksum = {"ChecksumCRC32C": crc32c(_CONTENT)}
+            tag = self._send("upload_part", "crc32c-parts", **part, **checksum)["ETag"]
+            parts = {"Parts": [{"PartNumber": 1, "ETag": tag, **checksum}]}
+            self._send("complete_multipart_upload", "crc32c-parts", UploadId=upload, MultipartUpload=parts)
+        except BaseException:
+            with suppress(*VENDOR_ERRORS):
+                self._send("abort_multipart_upload", "crc32c-parts", UploadId=upload)
+            raise
+        return refused
 
     # -- settings of the bucket -------------------------------------------------------------
 

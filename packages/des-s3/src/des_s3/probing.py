@@ -114,10 +114,16 @@ FEATURES = (
         "what arrives damaged is stored; readers notice it by the checksums of the format",
     ),
     Feature(
-        "checksum",
-        "x-amz-checksum-crc32 is checked",
-        "not needed: Content-MD5 and the format have checksums",
-        "not needed: Content-MD5 and the format have checksums",
+        "crc32c",
+        "x-amz-checksum-crc32c is checked",
+        "upload_checksums=crc32c has what arrives damaged refused, also where there is no MD5",
+        "upload_checksums=crc32c would be of no use: leave it out",
+    ),
+    Feature(
+        "crc32c_parts",
+        "the same of parts of an upload",
+        "upload_checksums=crc32c is good for archives of any size",
+        "upload_checksums=crc32c would be of no use: leave it out",
     ),
     Feature(
         "versioning",
@@ -176,6 +182,11 @@ class ProbeReport:
         if self.verdict("replace_quoted") is Verdict.YES:
             return True
         return False if self.verdict("replace_bare") is Verdict.YES else None
+
+    @property
+    def verifies_crc32c(self) -> bool:
+        """Whether uploads should carry their CRC32C."""
+        return all(self.verdict(name) is Verdict.YES for name in ("crc32c", "crc32c_parts"))
 
     @property
     def commits_are_safe(self) -> bool:

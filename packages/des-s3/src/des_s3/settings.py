@@ -10,6 +10,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from des_format.errors import ConfigurationError
 
+from .checksums import UploadChecksums, check_upload_checksums
 from .retries import RetryPolicy
 
 __all__ = ["AddressingStyle", "S3Settings"]
@@ -35,6 +36,8 @@ class S3Settings:
         anonymous: Do not sign requests.
         sse: Server-side encryption, as parameters of boto3: `ServerSideEncryption`, `SSEKMSKeyId`,
             `SSEKMSEncryptionContext`, `BucketKeyEnabled`, or `SSECustomerAlgorithm` and `SSECustomerKey`.
+        upload_checksums: Whether uploads carry their CRC32C beside Content-MD5: `crc32c`, `none`, or `auto`, which is
+            `crc32c` for the servers of AWS only.
         retries: How long a failed request is tried again.
         connect_timeout_seconds: For a connection.
         read_timeout_seconds: For the next bytes of an answer.
@@ -46,6 +49,7 @@ class S3Settings:
     request_payer: bool = False
     anonymous: bool = False
     sse: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    upload_checksums: UploadChecksums = "auto"
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 30.0
@@ -55,6 +59,7 @@ class S3Settings:
             raise ConfigurationError(
                 f"addressing_style is {self.addressing_style!r}, expected 'auto', 'path' or 'virtual'"
             )
+        check_upload_checksums(self.upload_checksums)
         if unknown := sorted(set(self.sse) - {*_CUSTOMER, *_SERVER}):
             raise ConfigurationError(f"sse has {', '.join(unknown)}, expected some of {', '.join(_SERVER + _CUSTOMER)}")
 

@@ -16,6 +16,7 @@ from des_format.objects.results import LoadedResult, expected_tag
 from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
 
 from .calls import Caller
+from .checksums import UploadChecksums
 from .clients import Clients
 from .engines import BotoReads, ObstoreReads, Reads
 from .metrics import S3Metrics
@@ -62,6 +63,7 @@ class S3ObjectStore:
         request_payer: As for `S3Settings`.
         anonymous: As for `S3Settings`.
         sse: As for `S3Settings`.
+        upload_checksums: As for `S3Settings`.
         retries: As for `S3Settings`.
         connect_timeout_seconds: As for `S3Settings`.
         read_timeout_seconds: As for `S3Settings`.
@@ -89,6 +91,7 @@ class S3ObjectStore:
         request_payer: bool = False,
         anonymous: bool = False,
         sse: Mapping[str, Any] | None = None,
+        upload_checksums: UploadChecksums = "auto",
         retries: RetryPolicy | None = None,
         connect_timeout_seconds: float = 5.0,
         read_timeout_seconds: float = 30.0,
@@ -100,6 +103,7 @@ class S3ObjectStore:
             request_payer=request_payer,
             anonymous=anonymous,
             sse=dict(sse or {}),
+            upload_checksums=upload_checksums,
             retries=retries or RetryPolicy(),
             connect_timeout_seconds=connect_timeout_seconds,
             read_timeout_seconds=read_timeout_seconds,

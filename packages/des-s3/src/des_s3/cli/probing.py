@@ -56,9 +56,9 @@ def _show(report: ProbeReport) -> None:
 def _summary(report: ProbeReport) -> str:
     if not report.commits_are_safe:
         return "commits are refused: conditional writes do not work here"
-    if report.if_match_quotes is False:
-        return "commits are safe; add if_match_quotes=false to the URL"
-    return "commits are safe"
+    advice = ["if_match_quotes=false"] if report.if_match_quotes is False else []
+    advice += ["upload_checksums=crc32c"] if report.verifies_crc32c else []
+    return f"commits are safe; add {' and '.join(advice)} to the URL" if advice else "commits are safe"
 
 
 def _described(url: str, report: ProbeReport) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def _described(url: str, report: ProbeReport) -> dict[str, Any]:
         "url": url,
         "commits_are_safe": report.commits_are_safe,
         "if_match_quotes": report.if_match_quotes,
+        "verifies_crc32c": report.verifies_crc32c,
         "findings": [_finding(found) for found in report.findings],
         "left": list(report.left),
     }

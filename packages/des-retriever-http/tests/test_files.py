@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+import zstandard
 from des_format.store import DesStore, NewEntry
 from fastapi import FastAPI
 
@@ -19,7 +21,7 @@ AT = {"created_at": "2025-11-25T08:00:00Z"}
 @pytest.fixture
 def scan(store: DesStore) -> bytes:
     """The payload of the entry `scan-7`."""
-    payload = bytes(range(256)) * 16
+    payload = Random(7).randbytes(4096)
     store.put("scan-7", MORNING, payload, {"content_type": "image/png"})
     return payload
 
@@ -65,6 +67,26 @@ async def test_missing_deleted_and_malformed(client: httpx.AsyncClient, store: D
     assert gone.headers["content-type"] == "application/problem+json"
     assert (await client.get("/files/scan-7")).status_code == 422
     assert (await client.get("/files/scan-7", params={"created_at": "2025-11-25T08:00:00"})).status_code == 400
+
+
+async def test_what_is_stored_with_zstd_is_sent_as_it_is_to_who_accepts_that(
+    client: httpx.AsyncClient, store: DesStore
+) -> None:
+    store.put("log.txt", MORNING, b"words " * 1000)
+    plain = await client.get("/files/log.txt", params=AT, headers={"Accept-Encoding": "gzip, zstd;q=0, *"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == b"words " * 1000
+    async with client.stream("GET", "/files/log.txt", params=AT, headers={"Accept-Encoding": "gzip, zstd"}) as packed:
+        body = b"".join([piece async for piece in packed.aiter_raw()])
+    assert (packed.status_code, packed.headers["content-encoding"]) == (200, "zstd")
+    assert len(body) == int(packed.headers["content-length"]) < 100
+    assert zstandard.decompress(body) == b"words " * 1000
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    head = await client.head("/files/log.txt", params=AT, headers={"Accept-Encoding": "gzip, zstd"})
+    assert {**packed.headers, "x-des-exists": "true"} == dict(head.headers)
+    part = await client.get("/files/log.txt", params=AT, headers={"Accept-Encoding": "zstd", "Range": "bytes=0-4"})
+    assert (part.status_code, part.content) == (206, b"words")
 
 
 async def test_meta(client: httpx.AsyncClient, store: DesStore) -> None:

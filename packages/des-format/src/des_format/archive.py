@@ -210,31 +210,40 @@ class Archive:
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found[name]
 
-    def get_within(self, name: str, limit_bytes: int) -> Steps[tuple[Entry, bytes] | None]:
+    def get_within(
+        self, name: str, limit_bytes: int, *, keep_zstd: bool = False
+    ) -> Steps[tuple[Entry, bytes, Codec] | None]:
         """Read one entry, as `get` does, but nothing of a payload of more than `limit_bytes`.
 
+        Args:
+            name: The entry.
+            limit_bytes: The limit, for the payload as it was added.
+            keep_zstd: Leave a payload that is compressed with zstd, without a dictionary, as it is stored.
+
         Returns:
-            The entry and its payload, which is empty when `entry.size` is over the limit; None for a missing entry.
+            The entry, its payload, and how that is still compressed; the payload is empty when `entry.size` is over the
+            limit. None for a missing entry.
         """
         slots = yield from self._lookup.locate((name,))
         for slot in slots.get(name, ()):
             if slot.length > limit_bytes + _AROUND_PAYLOAD_BYTES:
                 entry = yield from self.find(name)
                 if entry is None or entry.size > limit_bytes:
-                    return None if entry is None else (entry, b"")
-                return (yield from self.get(name))
+                    return None if entry is None else (entry, b"", Codec.NONE)
+                return (*(yield from self.get(name)), Codec.NONE)
             (data,) = yield from self._fetch([ByteRange(slot.offset, slot.offset + slot.length)])
             record = self._decode(slot, data)
             if record.name != name.encode() or record.kind is Kind.DICTIONARY:
                 continue
             stored = data[record.length - record.stored_length :]
-            if record.raw_length > limit_bytes:
+            if record.raw_length > limit_bytes or (keep_zstd and _is_plain_zstd(record)):
                 check_payload(record, stored)
-                return to_entry(record, stored if record.kind is Kind.EXTERNAL else None), b""
+                entry = to_entry(record, stored if record.kind is Kind.EXTERNAL else None)
+                return (entry, b"", Codec.NONE) if record.raw_length > limit_bytes else (entry, stored, Codec.ZSTD)
             if record.dictionary:
                 yield from self.dictionary()
             found = yield from self._finish({name: (record, stored)})
-            return found[name]
+            return (*found[name], Codec.NONE)
         return None
 
     def may_hold(self, names: Iterable[str]) -> Steps[list[str]]:
@@ -377,3 +386,7 @@ class Archive:
 def decode_lengths(head: bytes) -> tuple[int, int]:
     """Name and metadata length of a record, unchecked, to know how much of it to read."""
     return int.from_bytes(head[10:12], "little"), int.from_bytes(head[12:16], "little")
+
+
+def _is_plain_zstd(record: Record) -> bool:
+    return record.kind is Kind.INLINE and record.codec is Codec.ZSTD and not record.dictionary

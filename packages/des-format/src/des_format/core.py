@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from .catalog import ArchiveStats
-from .entry import Entry
+from .entry import Codec, Entry
 from .ranges import Steps
 from .scanning import Scanner
 
@@ -24,7 +24,9 @@ class ArchiveCore(Protocol):
 
     def get_many(self, names: Iterable[str]) -> Steps[dict[str, tuple[Entry, bytes]]]: ...
 
-    def get_within(self, name: str, limit_bytes: int) -> Steps[tuple[Entry, bytes] | None]: ...
+    def get_within(
+        self, name: str, limit_bytes: int, *, keep_zstd: bool = False
+    ) -> Steps[tuple[Entry, bytes, Codec] | None]: ...
 
     def find(self, name: str) -> Steps[Entry | None]: ...
 

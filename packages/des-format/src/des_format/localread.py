@@ -225,11 +225,8 @@ class LocalIndex:
 
         return get
 
-    def read(self, name: str, limit_bytes: int) -> tuple[Entry, bytes] | None:
-        """Read an inline entry with its description; None for whatever the slow path must decide.
-
-        Of a payload of more than `limit_bytes` nothing is read, and it is empty in the result.
-        """
+    def read(self, name: str, limit_bytes: int, *, keep_zstd: bool = False) -> tuple[Entry, bytes, Codec] | None:
+        """As `Archive.get_within`, for an inline entry; None for whatever the slow path must decide."""
         encoded = name.encode()
         hashed = xxh3_64_intdigest(encoded, self._seed)
         block = ((hashed >> 32) * self._blocks) >> 32
@@ -245,7 +242,7 @@ class LocalIndex:
             if found == tag:
                 record = self._record(self._words[at >> 1], self._halves[at + 1])
                 if record.name == encoded:
-                    return self._described(record, limit_bytes)
+                    return self._described(record, limit_bytes, keep_zstd)
         return None
 
     def _record(self, offset: int, length: int) -> Record:
@@ -258,16 +255,18 @@ class LocalIndex:
             raise CorruptArchiveError(f"entry at offset {offset}: takes {record.length} bytes, the index says {length}")
         return record
 
-    def _described(self, record: Record, limit_bytes: int) -> tuple[Entry, bytes] | None:
+    def _described(self, record: Record, limit_bytes: int, keep_zstd: bool) -> tuple[Entry, bytes, Codec] | None:
         if record.kind is not Kind.INLINE:
             return None
         if record.raw_length > limit_bytes:
-            return to_entry(record), b""
+            return to_entry(record), b"", Codec.NONE
         start = record.payload_offset
         stored = self._data[start : start + record.stored_length]
         if self._expander.verify:
             check_payload(record, stored)
-        return to_entry(record), self._expander.expand(record, stored)
+        if keep_zstd and record.codec is Codec.ZSTD and not record.dictionary:
+            return to_entry(record), stored, Codec.ZSTD
+        return to_entry(record), self._expander.expand(record, stored), Codec.NONE
 
     def get_many(self, names: Iterable[str]) -> dict[str, bytes | None]:
         """What the fast path finds for each name, in their order; None where the slow path must decide.

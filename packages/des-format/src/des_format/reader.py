@@ -16,7 +16,7 @@ from .archive import DEFAULT_MAX_ENTRY_BYTES, Archive
 from .audit import VerifyReport, audit
 from .catalog import ArchiveStats
 from .core import ArchiveCore
-from .entry import Entry, Record
+from .entry import Codec, Entry, Record
 from .entryio import open_entry
 from .errors import DesError, EntryNotFoundError
 from .layout import HEADER_SIZE, check_header
@@ -123,20 +123,26 @@ class DesReader:
         """
         return _get_over(self._core, self._source, name)
 
-    def read_entry(self, name: str, *, limit_bytes: int | None = None) -> tuple[Entry, bytes]:
+    def read_entry(
+        self, name: str, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> tuple[Entry, bytes, Codec]:
         """Return what the archive says about an entry together with its payload, with one lookup.
 
         Args:
             name: The entry.
             limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result; None for no limit.
+            keep_zstd: Leave a payload that is compressed with zstd, without a dictionary, as it is stored; checked.
+
+        Returns:
+            The entry, its payload, and how that is still compressed.
 
         Raises:
             As `get_file`.
         """
         limit = sys.maxsize if limit_bytes is None else limit_bytes
-        found = self._local.read(name, limit) if self._local is not None else None
+        found = self._local.read(name, limit, keep_zstd=keep_zstd) if self._local is not None else None
         if found is None:
-            found = self._run(self._core.get_within(name, limit))
+            found = self._run(self._core.get_within(name, limit, keep_zstd=keep_zstd))
         if found is None:
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from des_format import DesWriter
+from des_format.entry import Codec
 from des_format.errors import (
     BigFileMissingError,
     ConfigurationError,
@@ -60,7 +62,7 @@ def test_an_entry_is_read_together_with_its_description(objects: Any, open_any: 
     for reader in (store, open_any(objects)):
         for name, payload in payloads.items():
             for _warm in range(2):
-                stored, read = reader.read_entry(name, morning)
+                stored, read, _codec = reader.read_entry(name, morning)
                 assert read == payload
                 assert stored == reader.get_entry(name, morning)
                 assert stored.entry.meta == {"name": name}
@@ -75,7 +77,7 @@ def test_of_a_payload_over_the_limit_nothing_is_read_but_its_description(
     store.put_many([NewEntry(name, morning, payload) for name, payload in payloads.items()])
     for _warm in range(2):
         for name, payload in payloads.items():
-            stored, read = store.read_entry(name, morning, limit_bytes=len(payload) - 1)
+            stored, read, _codec = store.read_entry(name, morning, limit_bytes=len(payload) - 1)
             assert (stored.entry.size, read) == (len(payload), b"")
             assert stored == store.get_entry(name, morning)
             assert store.read_entry(name, morning, limit_bytes=len(payload))[1] == payload
@@ -86,9 +88,24 @@ def test_a_record_far_over_the_limit_is_not_fetched(objects: Any, open_any: Open
     store.put("large", morning, bytes(3 * 2**20), {"k": 1})
     store.put("annotated", morning, b"small", {"text": "x" * 200_000})
     for _warm in range(2):
-        stored, read = store.read_entry("large", morning, limit_bytes=1000)
+        stored, read, _codec = store.read_entry("large", morning, limit_bytes=1000)
         assert (stored.entry.size, stored.entry.meta, read) == (3 * 2**20, {"k": 1}, b"")
         assert store.read_entry("annotated", morning, limit_bytes=1000)[1] == b"small"
+
+
+def test_a_payload_that_is_stored_with_zstd_is_passed_on_as_it_is_if_asked_for(
+    objects: Any, open_any: OpenAny, morning: datetime
+) -> None:
+    payloads = {"plain": bytes(range(256)), "zstd.txt": b"words " * 150, "big": bytes(range(256)) * 8}
+    store = open_any(objects, make=True, n_bits=0, options=BIG)
+    store.put_many([NewEntry(name, morning, payload) for name, payload in payloads.items()])
+    for _warm in range(2):
+        for name, payload in payloads.items():
+            read = store.read_entry(name, morning, keep_zstd=True)
+            assert read.codec is (Codec.ZSTD if name == "zstd.txt" else Codec.NONE)
+            expanded = zstandard.decompress(read.payload) if read.codec else read.payload
+            assert expanded == payload
+        assert store.read_entry("zstd.txt", morning, limit_bytes=899, keep_zstd=True).payload == b""
 
 
 def test_together_with_its_description_a_deleted_entry_is_not_read_either(store: Any, morning: datetime) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from des_format.entry import Codec
 from des_format.errors import (
     BigFileMissingError,
     ChecksumMismatchError,
@@ -61,8 +62,8 @@ def test_a_small_archive_is_read_by_its_tail_alone(open_store: Any, recording: A
 
 def test_an_entry_is_read_together_with_its_description(open_store: Any, recording: Any, build_des_core: Any) -> None:
     store = open_store(recording({ARCHIVE: build_des_core({"7": b"payload"})}))
-    assert store.read_entry("7", NOON) == (store.get_entry("7", NOON), b"payload")
-    assert store.read_entry("7", NOON, limit_bytes=6) == (store.get_entry("7", NOON), b"")
+    assert store.read_entry("7", NOON) == (store.get_entry("7", NOON), b"payload", Codec.NONE)
+    assert store.read_entry("7", NOON, limit_bytes=6) == (store.get_entry("7", NOON), b"", Codec.NONE)
     with pytest.raises(EntryNotFoundError):
         store.read_entry("263", NOON)
 

@@ -87,17 +87,22 @@ class LegacyArchive(ABC):
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
         return found[name]
 
-    def get_within(self, name: str, limit_bytes: int) -> Steps[tuple[Entry, bytes] | None]:
+    def get_within(
+        self, name: str, limit_bytes: int, *, keep_zstd: bool = False
+    ) -> Steps[tuple[Entry, bytes, Codec] | None]:
         """Read one entry, as `get` does, but nothing of a payload of more than `limit_bytes`.
 
+        It is expanded whatever `keep_zstd` says: as it is stored nothing would check it.
+
         Returns:
-            The entry and its payload, which is empty when `entry.size` is over the limit; None for a missing entry.
+            The entry, its payload and `Codec.NONE`; the payload is empty when `entry.size` is over the limit. None for
+            a missing entry.
         """
         row = self._table.find(name)
         if row is not None and row.size <= limit_bytes:
-            return (yield from self.get(name))
+            return (*(yield from self.get(name)), Codec.NONE)
         entry = yield from self.find(name)
-        return None if entry is None else (entry, b"")
+        return None if entry is None else (entry, b"", Codec.NONE)
 
     def get_many(self, names: Iterable[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
         """Read entries: one round for metadata and payloads, more only for external payloads.

@@ -8,7 +8,7 @@ from .model.keys import ShardKey
 from .model.locators import Locator
 from .options import StoreOptions
 from .reading.entryfile import AsyncEntryFile
-from .reading.listing import StoredEntry
+from .reading.listing import ReadEntry, StoredEntry
 from .store import DesStore, Snapshot
 from .upkeep.collection import Garbage, GarbageReport
 from .upkeep.compaction import Compaction
@@ -43,6 +43,7 @@ __all__ = [
     "Locator",
     "NewEntry",
     "Operation",
+    "ReadEntry",
     "Rebuild",
     "Receipt",
     "ShardKey",

@@ -28,7 +28,7 @@ from .model.locators import Locator, decode
 from .model.state import ShardState
 from .options import StoreOptions
 from .reading.entryfile import AsyncEntryFile
-from .reading.listing import StoredEntry
+from .reading.listing import ReadEntry, StoredEntry
 from .reading.mapped import MappedReads
 from .reading.reads import Reads, Request, Uid
 from .reading.snapshots import AsOf, load_history
@@ -80,12 +80,11 @@ class _AsyncStoreReads:
         return (await self._run(self._reads.find(uid, created_at))).stored
 
     async def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload; arguments and errors as for `DesStore`."""
         limit = sys.maxsize if limit_bytes is None else limit_bytes
-        found = await self._run(self._reads.get_within(uid, created_at, limit))
-        return found.stored, found.payload
+        return await self._run(self._reads.get_within(uid, created_at, limit, keep_zstd))
 
     async def exists(self, uid: Uid, created_at: datetime) -> bool:
         """Whether there is such an entry that was not deleted."""
@@ -215,22 +214,22 @@ class AsyncDesStore(_AsyncStoreReads):
     async def get(self, uid: Uid, created_at: datetime) -> bytes:
         """Return an entry's payload."""
         found = self._from_map(uid, created_at, _MAPPED_BYTES)
-        return await super().get(uid, created_at) if found is None else found[1]
+        return await super().get(uid, created_at) if found is None else found.payload
 
     async def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload; arguments and errors as for `DesStore`."""
-        found = self._from_map(
-            uid, created_at, _MAPPED_BYTES if limit_bytes is None else min(limit_bytes, _MAPPED_BYTES)
-        )
-        return await super().read_entry(uid, created_at, limit_bytes=limit_bytes) if found is None else found
+        limit = _MAPPED_BYTES if limit_bytes is None else min(limit_bytes, _MAPPED_BYTES)
+        if found := self._from_map(uid, created_at, limit, keep_zstd):
+            return found
+        return await super().read_entry(uid, created_at, limit_bytes=limit_bytes, keep_zstd=keep_zstd)
 
-    def _from_map(self, uid: Uid, created_at: datetime, limit_bytes: int) -> tuple[StoredEntry, bytes] | None:
-        if self._mapped is None:
+    def _from_map(self, uid: Uid, created_at: datetime, limit: int, keep_zstd: bool = False) -> ReadEntry | None:
+        if self._mapped is None or not isinstance(uid, str):
             return None
-        found = self._mapped.read(uid, created_at, limit_bytes)  # type: ignore[arg-type]  # Others are left to the general way.
-        return None if found is None or found[0].entry.size > limit_bytes else found
+        found = self._mapped.read(uid, created_at, limit, keep_zstd=keep_zstd)
+        return None if found is None or found.stored.entry.size > limit else found
 
     async def locator(self, uid: Uid, created_at: datetime, *, expires_at: datetime | None = None) -> Locator:
         """Return a locator of an entry, to be read later with one request."""

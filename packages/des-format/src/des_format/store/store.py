@@ -27,7 +27,7 @@ from .model.commits import Commit, Operation
 from .model.ids import new_id
 from .model.locators import Locator, decode
 from .options import StoreOptions
-from .reading.listing import StoredEntry
+from .reading.listing import ReadEntry, StoredEntry
 from .reading.mapped import MappedReads
 from .reading.reads import Reads, Request, Uid
 from .reading.snapshots import AsOf, load_history
@@ -73,21 +73,21 @@ class _StoreReads:
         return self._run(self._reads.get(uid, created_at)).payload
 
     def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload: one lookup, and one request where `get` has one.
 
         Args:
             uid: As for `get`.
             created_at: As for `get`.
             limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result; None for no limit.
+            keep_zstd: Leave a payload that is compressed with zstd, without a dictionary, as it is stored; checked.
 
         Raises:
             As `get`.
         """
         limit = sys.maxsize if limit_bytes is None else limit_bytes
-        found = self._run(self._reads.get_within(uid, created_at, limit))
-        return found.stored, found.payload
+        return self._run(self._reads.get_within(uid, created_at, limit, keep_zstd))
 
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return the payloads of many `(uid, created_at)`, in their order; missing and deleted ones are left out.
@@ -300,15 +300,15 @@ class DesStore(Maintenance, _StoreReads):
         return super().get(uid, created_at)
 
     def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload; see the base class."""
         if self._mapped is not None:
             limit = sys.maxsize if limit_bytes is None else limit_bytes
-            found = self._mapped.read(uid, created_at, limit)  # type: ignore[arg-type]  # As in `get`.
+            found = self._mapped.read(uid, created_at, limit, keep_zstd=keep_zstd)  # type: ignore[arg-type]
             if found is not None:
                 return found
-        return super().read_entry(uid, created_at, limit_bytes=limit_bytes)
+        return super().read_entry(uid, created_at, limit_bytes=limit_bytes, keep_zstd=keep_zstd)
 
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return the payloads of many `(uid, created_at)`; see the base class."""

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from des_format.entry import Codec
 from des_format.errors import CorruptArchiveError
 from fastapi import Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..http.answers import Answer, RawHeaders
+from ..http.codings import accepts
 from ..http.conditions import evaluate, range_holds
 from ..http.dates import parse_created_at
 from ..http.documenting import CreatedAt, ServedRoute, problems
@@ -31,7 +33,8 @@ __all__ = ["FileEndpoint", "file_routes"]
 # A range of an entry of this size or less is cut from the whole, which is one request and is checked.
 _WHOLE_FOR_RANGE_BYTES = 64 * 2**10
 _MAX_FIELDS = 16
-_RANGES = [(b"accept-ranges", b"bytes")]
+_RANGES = (b"accept-ranges", b"bytes")
+_VARIES = (b"vary", b"Accept-Encoding")
 
 
 class _Asked(NamedTuple):
@@ -64,15 +67,19 @@ class FileEndpoint:
 
     async def _head(self, asked: _Asked) -> ASGIApp:
         stored = await self._service.backend.describe(asked.uid, asked.created_at, fresh=asked.fresh)
+        if stored.entry.codec is Codec.ZSTD and "accept-encoding" in asked.headers:
+            return await self._get(asked, only_head=True)  # Only the record tells whether it can be sent as it is.
         answering = _Answering(self._service, asked, Fetched(stored, None))
         return answering.unchanged() or answering.head()
 
-    async def _get(self, asked: _Asked) -> ASGIApp:
-        backend = self._service.backend
+    async def _get(self, asked: _Asked, *, only_head: bool = False) -> ASGIApp:
         limit = _WHOLE_FOR_RANGE_BYTES if "range" in asked.headers else self._service.settings.fetch_bytes
-        found = await backend.fetch(asked.uid, asked.created_at, limit=limit, fresh=asked.fresh)
+        keep_zstd = "range" not in asked.headers and accepts(asked.headers.get("accept-encoding", ""), "zstd")
+        found = await self._service.backend.fetch(
+            asked.uid, asked.created_at, limit=limit, fresh=asked.fresh, keep_zstd=keep_zstd
+        )
         answering = _Answering(self._service, asked, found)
-        return answering.unchanged() or await answering.body()
+        return answering.unchanged() or (answering.head() if only_head else await answering.body())
 
 
 class _Answering:
@@ -83,9 +90,11 @@ class _Answering:
         self._asked = asked
         self._found = found
         self._size = found.stored.entry.size
-        self._validators = validators_of(found.stored)
+        self._validators = validators_of(found.stored, found.coding)
         self._lasting = [*self._validators.headers(), (b"cache-control", service.settings.cache_control.encode())]
-        self._headers = describe(found.stored, asked.uid, attachment=asked.attachment) + self._lasting + _RANGES
+        if found.stored.entry.codec is Codec.ZSTD:
+            self._lasting.append(_VARIES)
+        self._headers = describe(found.stored, asked.uid, attachment=asked.attachment) + self._lasting
 
     def unchanged(self) -> ASGIApp | None:
         """The answer to a condition that does not hold, or None."""
@@ -96,10 +105,19 @@ class _Answering:
 
     def head(self) -> ASGIApp:
         """The headers alone."""
-        return Answer(200, [*self._headers, _length(self._size), (b"x-des-exists", b"true")])
+        return Answer(200, [*self._whole(), (b"x-des-exists", b"true")])
+
+    def _whole(self) -> RawHeaders:
+        """The headers of all of it, in the coding in which it was fetched."""
+        coding, payload = self._found.coding, self._found.payload
+        if coding and payload is not None:
+            return [*self._headers, (b"content-encoding", coding.encode()), _length(len(payload))]
+        return [*self._headers, _RANGES, _length(self._size)]
 
     async def body(self) -> ASGIApp:
         """The payload, or what is asked of it."""
+        if self._found.coding and self._found.payload is not None:
+            return Answer(200, self._whole(), self._found.payload)
         headers = self._asked.headers
         ranges = None
         if "range" in headers and range_holds(headers, *self._validators):
@@ -113,7 +131,7 @@ class _Answering:
         return await self._part(start, end, 206, [*self._headers, where])
 
     async def _part(self, start: int, end: int, status: int, headers: RawHeaders) -> ASGIApp:
-        headers = [*headers, _length(end - start)]
+        headers = [*headers, _RANGES, _length(end - start)]
         payload = self._found.payload
         if payload is not None:
             return Answer(status, headers, payload if end - start == len(payload) else payload[start:end])

@@ -17,10 +17,17 @@ __all__ = ["Backend", "Fetched"]
 
 
 class Fetched(NamedTuple):
-    """An entry: what its archive says about it, and its payload, or None for one that is over the limit."""
+    """An entry: what its archive says about it, and its payload.
+
+    Attributes:
+        stored: The entry.
+        payload: Its payload; None for one that is over the limit.
+        coding: How `payload` is still compressed, as HTTP calls it; empty for not at all.
+    """
 
     stored: StoredEntry
     payload: bytes | None
+    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,9 @@ class Backend:
         """The store, if it has manifests, so that entries can be deleted and located; None for a published layout."""
         return self.store if isinstance(self.store, AsyncDesStore) else None
 
-    async def fetch(self, uid: str, created_at: datetime, *, limit: int, fresh: bool = False) -> Fetched:
+    async def fetch(
+        self, uid: str, created_at: datetime, *, limit: int, fresh: bool = False, keep_zstd: bool = False
+    ) -> Fetched:
         """Read an entry, as a whole and checked, if it has up to `limit` bytes.
 
         Args:
@@ -50,14 +59,15 @@ class Backend:
             created_at: When it was created.
             limit: Of a larger payload nothing is read.
             fresh: Ask the storage for deletions, whatever was known.
+            keep_zstd: Leave a payload that is stored in the coding `zstd` as it is.
 
         Raises:
             DesError: As `AsyncDesStore.get`.
         """
         if fresh:
             await self.refresh(uid, created_at)
-        stored, payload = await self.store.read_entry(uid, created_at, limit_bytes=limit)
-        return Fetched(stored, payload if stored.entry.size <= limit else None)
+        stored, payload, codec = await self.store.read_entry(uid, created_at, limit_bytes=limit, keep_zstd=keep_zstd)
+        return Fetched(stored, payload if stored.entry.size <= limit else None, "zstd" if codec is Codec.ZSTD else "")
 
     async def describe(self, uid: str, created_at: datetime, *, fresh: bool = False) -> StoredEntry:
         """Return what an entry's archive says about it."""

@@ -13,7 +13,7 @@ from ...ports.objects import AsyncObjectStore
 from ...ports.opening import open_object_store
 from ..model.keys import check_day
 from ..reading.entryfile import AsyncEntryFile
-from ..reading.listing import StoredEntry
+from ..reading.listing import ReadEntry, StoredEntry
 from ..sansio.running import AsyncRunner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
@@ -60,11 +60,11 @@ class AsyncLegacyStore:
         return await self._runner.run(self._reads.describe(uid, created_at))
 
     async def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload; as `AsyncDesStore.read_entry`."""
         limit = sys.maxsize if limit_bytes is None else limit_bytes
-        return await self._runner.run(self._reads.get_within(uid, created_at, limit))
+        return await self._runner.run(self._reads.get_within(uid, created_at, limit, keep_zstd))
 
     async def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out."""

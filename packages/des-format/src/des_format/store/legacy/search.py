@@ -5,12 +5,12 @@ Source: docs/legacy-formats.md, section "Stores".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from ...core import ArchiveCore
-from ...entry import Entry
+from ...entry import Codec, Entry
 from ...errors import (
     CorruptArchiveError,
     DesError,
@@ -22,7 +22,7 @@ from ...errors import (
 )
 from ...ranges import Steps
 from ..model.keys import ShardKey
-from ..reading.listing import StoredEntry
+from ..reading.listing import ReadEntry, StoredEntry
 from ..sansio.effects import Effects, together, value_of
 from .archives import Archives, Opened, again
 from .deletions import Ledger, Sidecars
@@ -56,9 +56,11 @@ class Located(NamedTuple):
     archive: Opened
     entry: Entry
     payload: bytes
+    codec: Codec = Codec.NONE
 
 
-_Reading = Callable[[ArchiveCore, Sequence[str]], "Steps[dict[str, tuple[Entry, bytes]]]"]
+_Parts = tuple[Entry, bytes] | tuple[Entry, bytes, Codec]
+_Reading = Callable[[ArchiveCore, Sequence[str]], "Steps[Mapping[str, _Parts]]"]
 _Outcomes = dict[Wanted, Located | DesError]
 
 
@@ -94,10 +96,10 @@ class LegacyReads:
         """
         return (yield from self._one(uid, created_at, _payloads))
 
-    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int) -> Effects[tuple[StoredEntry, bytes]]:
-        """As `get`, with the place of the entry in the store; a payload of more than `limit_bytes` is left empty."""
-        located = yield from self._one(uid, created_at, _within(limit_bytes))
-        return self._stored(located), located.payload
+    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int, keep_zstd: bool) -> Effects[ReadEntry]:
+        """As `get`, within a limit, as `Archive.get_within` has it."""
+        located = yield from self._one(uid, created_at, _within(limit_bytes, keep_zstd))
+        return ReadEntry(self._stored(located), located.payload, located.codec)
 
     def find(self, uid: Uid, created_at: datetime) -> Effects[Located]:
         """As `get`, without the payload."""
@@ -133,7 +135,7 @@ class LegacyReads:
 
     def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> Effects[bytes]:
         """Read payload bytes `[start, end)`, as `DesReader.read_range` does."""
-        archive, entry, _payload = yield from self.find(uid, created_at)
+        archive, entry, *_payload = yield from self.find(uid, created_at)
         return (yield from archive.source.run(archive.core.read_entry_range(entry, start, end)))
 
     def relist(self, uid: Uid, created_at: datetime) -> None:
@@ -259,13 +261,13 @@ def _descriptions(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tu
     return found
 
 
-def _within(limit_bytes: int) -> _Reading:
-    def read(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
+def _within(limit_bytes: int, keep_zstd: bool) -> _Reading:
+    def read(core: ArchiveCore, names: Sequence[str]) -> Steps[Mapping[str, _Parts]]:
         found = {}
         for name in names:
-            entry = yield from core.get_within(name, limit_bytes)
-            if entry is not None:
-                found[name] = entry
+            parts = yield from core.get_within(name, limit_bytes, keep_zstd=keep_zstd)
+            if parts is not None:
+                found[name] = parts
         return found
 
     return read

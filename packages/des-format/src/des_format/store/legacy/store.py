@@ -14,7 +14,7 @@ from ...entryio import open_entry
 from ...ports.objects import ObjectStore
 from ...ports.opening import open_object_store
 from ..model.keys import check_day
-from ..reading.listing import StoredEntry
+from ..reading.listing import ReadEntry, StoredEntry
 from ..sansio.running import Runner
 from .layouts import LegacyLayout
 from .opening import LegacyOptions
@@ -88,11 +88,11 @@ class LegacyStore:
         return self._runner.run(self._reads.describe(uid, created_at))
 
     def read_entry(
-        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None
-    ) -> tuple[StoredEntry, bytes]:
+        self, uid: Uid, created_at: datetime, *, limit_bytes: int | None = None, keep_zstd: bool = False
+    ) -> ReadEntry:
         """Return an entry's description together with its payload; as `DesStore.read_entry`."""
         limit = sys.maxsize if limit_bytes is None else limit_bytes
-        return self._runner.run(self._reads.get_within(uid, created_at, limit))
+        return self._runner.run(self._reads.get_within(uid, created_at, limit, keep_zstd))
 
     def get_many(self, requests: Iterable[Request]) -> dict[Request, bytes]:
         """Return payloads by `(uid, created_at)`; those that are missing or deleted are left out; errors as `get`."""

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...entry import Entry
+from ...entry import Codec, Entry
 from ..model.keys import ShardKey
 from ..model.state import ShardState
 from ..sansio.effects import Effects, together, value_of
 from .archives import StoredArchive
 
-__all__ = ["ShardListing", "StoredEntry"]
+__all__ = ["ReadEntry", "ShardListing", "StoredEntry"]
 
 
 class StoredEntry(NamedTuple):
@@ -29,6 +29,20 @@ class StoredEntry(NamedTuple):
     shard: str
     archive_id: str
     entry: Entry
+
+
+class ReadEntry(NamedTuple):
+    """An entry of a store with its payload.
+
+    Attributes:
+        stored: Where it is, and what its archive says about it.
+        payload: Its payload; empty for one that is over the limit of the call.
+        codec: How `payload` is still compressed: `ZSTD` only if that was asked for.
+    """
+
+    stored: StoredEntry
+    payload: bytes
+    codec: Codec = Codec.NONE
 
 
 class _Source:

@@ -22,7 +22,7 @@ from ...routing import RoutingScheme
 from ..descriptor import Descriptor
 from ..model.keys import ShardKey, archive_key
 from ..model.state import ShardState
-from .listing import StoredEntry
+from .listing import ReadEntry, StoredEntry
 from .snapshots import Present
 
 __all__ = ["MappedReads"]
@@ -48,16 +48,16 @@ class _MappedShard:
         self.good_until = good_until
         self.find = finders[0] if len(finders) == 1 and not self.deleted else _chain(self.deleted, finders)
 
-    def read(self, uid: str, limit_bytes: int) -> tuple[StoredEntry, bytes] | None:
+    def read(self, uid: str, limit_bytes: int, keep_zstd: bool) -> ReadEntry | None:
         """Find an entry with its description; None where the general way must decide."""
         if uid in self.deleted:
             return None
         for archive_id, reader in self.archives:
             try:
-                entry, payload = reader.read_entry(uid, limit_bytes=limit_bytes)
+                entry, payload, codec = reader.read_entry(uid, limit_bytes=limit_bytes, keep_zstd=keep_zstd)
             except EntryNotFoundError:
                 continue
-            return StoredEntry(self.where.day, self.where.shard, archive_id, entry), payload
+            return ReadEntry(StoredEntry(self.where.day, self.where.shard, archive_id, entry), payload, codec)
         return None
 
 
@@ -111,13 +111,10 @@ class MappedReads:
         shard = self._shard(uid, created_at)
         return None if shard is None else shard.find(uid)
 
-    def read(self, uid: str, created_at: datetime, limit_bytes: int) -> tuple[StoredEntry, bytes] | None:
-        """Return an entry with its payload; None where the general way must decide.
-
-        Of a payload of more than `limit_bytes` nothing is read, and it is empty in the result.
-        """
+    def read(self, uid: str, created_at: datetime, limit_bytes: int, *, keep_zstd: bool) -> ReadEntry | None:
+        """Return an entry with its payload, as `Archive.get_within` does; None where the general way must decide."""
         shard = self._shard(uid, created_at)
-        return None if shard is None else shard.read(uid, limit_bytes)
+        return None if shard is None else shard.read(uid, limit_bytes, keep_zstd)
 
     def _router(self, scheme: RoutingScheme) -> Callable[[str, datetime], _MappedShard | None]:
         """A closure, as in `LocalIndex.getter`: routing must not cost as much as reading."""

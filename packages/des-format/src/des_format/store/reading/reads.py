@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from ...archive import Archive
-from ...entry import Entry
+from ...entry import Codec, Entry
 from ...errors import (
     CorruptArchiveError,
     EntryDeletedError,
@@ -36,7 +36,7 @@ from ..model.locators import Locator, tag_of_uid
 from ..model.state import ShardState
 from ..sansio.effects import Effects, together, value_of
 from .archives import StoredArchive
-from .listing import StoredEntry
+from .listing import ReadEntry, StoredEntry
 from .snapshots import View
 
 __all__ = ["Archives", "Found", "Reads"]
@@ -89,6 +89,7 @@ class Found(NamedTuple):
     archive: StoredArchive
     entry: Entry
     payload: bytes
+    codec: Codec = Codec.NONE
 
     @property
     def stored(self) -> StoredEntry:
@@ -144,11 +145,13 @@ class Reads:
         found = yield from self._in_shard(where, [name], _descriptions)
         return found[name] if name in found else (yield from self._absent(where, name))
 
-    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int) -> Effects[Found]:
-        """As `get`; of a payload of more than `limit_bytes` nothing is read, and it is empty in the result."""
+    def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int, keep_zstd: bool) -> Effects[ReadEntry]:
+        """As `get`, within a limit, as `Archive.get_within` has it."""
         where, name = self.locate(uid, created_at)
-        found = yield from self._in_shard(where, [name], _within(limit_bytes))
-        return found[name] if name in found else (yield from self._absent(where, name))
+        found = yield from self._in_shard(where, [name], _within(limit_bytes, keep_zstd))
+        if name not in found:
+            yield from self._absent(where, name)
+        return ReadEntry(found[name].stored, found[name].payload, found[name].codec)
 
     def get_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Found]]:
         """Read many entries of any shards; those that are missing or deleted are left out."""
@@ -234,7 +237,7 @@ class Reads:
 
     def _read(self, archive: StoredArchive, names: Sequence[str], read: _Reading) -> Effects[dict[str, Found]]:
         result = yield from archive.run(read(archive.core, names))
-        return {name: Found(archive, entry, payload) for name, (entry, payload) in result.items()}
+        return {name: Found(archive, *parts) for name, parts in result.items()}
 
     # -- locators ---------------------------------------------------------------------------
 
@@ -288,7 +291,8 @@ class Reads:
         return entry, payload
 
 
-_Reading = Callable[[Archive, Sequence[str]], "Steps[dict[str, tuple[Entry, bytes]]]"]
+_Parts = tuple[Entry, bytes] | tuple[Entry, bytes, Codec]
+_Reading = Callable[[Archive, Sequence[str]], "Steps[Mapping[str, _Parts]]"]
 
 
 def _payloads(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
@@ -304,13 +308,13 @@ def _descriptions(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[
     return found
 
 
-def _within(limit_bytes: int) -> _Reading:
-    def read(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
+def _within(limit_bytes: int, keep_zstd: bool) -> _Reading:
+    def read(core: Archive, names: Sequence[str]) -> Steps[Mapping[str, _Parts]]:
         found = {}
         for name in names:
-            entry = yield from core.get_within(name, limit_bytes)
-            if entry is not None:
-                found[name] = entry
+            parts = yield from core.get_within(name, limit_bytes, keep_zstd=keep_zstd)
+            if parts is not None:
+                found[name] = parts
         return found
 
     return read

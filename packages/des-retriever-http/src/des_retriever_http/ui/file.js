@@ -14,11 +14,14 @@ const GONE = 410;
 export async function showFile(view, { rest, query }, signal) {
   const file = { uid: rest.join('/'), createdAt: query.get('created_at') ?? '' };
   const waiting = el('p', { class: 'waiting muted' }, 'Looking…');
-  view.append(findForm(file.uid, file.createdAt), waiting);
+  const where = el('p', { class: 'eyebrow' });
+  const name = el('h1', { tabindex: '-1' }, uidOf(file.uid));
+  view.append(findForm(file.uid, file.createdAt), el('div', { class: 'heading' }, where, name), waiting);
   document.title = `${file.uid.replace(/\p{C}/gu, '')} – Data Easy Store`;
   try {
     const meta = await ask(filePath(file.uid, '/meta'), { query: { created_at: file.createdAt }, signal });
     waiting.replaceWith(...found(file, meta, signal));
+    where.textContent = `${dashed(meta.day)}, shard ${meta.shard}`;
     announce('File found');
   } catch (error) {
     if (error.status === GONE) waiting.replaceWith(...deleted(file, error, signal));
@@ -32,7 +35,6 @@ function found(file, meta, signal) {
   const preview = card('preview', 'Preview');
   showPreview(preview, file, meta, signal);
   return [
-    heading(file, `${dashed(meta.day)}, shard ${meta.shard}`),
     el(
       'div',
       { class: 'actions' },
@@ -55,7 +57,6 @@ function missing(file, error) {
 
 function deleted(file, error, signal) {
   return [
-    heading(file, 'Deleted'),
     el(
       'div',
       { class: 'card calm', role: 'status' },
@@ -66,9 +67,6 @@ function deleted(file, error, signal) {
     history(file, signal),
   ];
 }
-
-const heading = (file, where) =>
-  el('div', { class: 'heading' }, el('p', { class: 'eyebrow' }, where), el('h1', { tabindex: '-1' }, uidOf(file.uid)));
 
 const card = (id, title, ...children) =>
   el('section', { class: 'card', 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, title), children);

@@ -2,7 +2,7 @@
 
 import { Problem, currentCredentials, useCredentials } from './api.js';
 import { showBrowse } from './browse.js';
-import { el, empty, fault } from './dom.js';
+import { el, fault } from './dom.js';
 import { showFile } from './file.js';
 import { showFind } from './find.js';
 import { showLive } from './live.js';
@@ -34,7 +34,7 @@ async function show(isFirst) {
     document.title = 'Data Easy Store';
     mark(asked.name);
     const work = views[asked.name]?.(view, asked, signal);
-    if (work === undefined) view.append(empty('There is no such page.', el('a', { href: '#/' }, 'Find a file')));
+    if (work === undefined) throw new Problem({ title: 'There is no such page', detail: 'Follow one of the links above.' });
     // Whoever followed a link continues at what it led to; whoever has just come is left alone.
     if (!isFirst) (view.querySelector('h1') ?? main).focus({ preventScroll: true });
     if (!isFirst) scrollTo(0, 0);
@@ -43,6 +43,7 @@ async function show(isFirst) {
     if (signal.aborted) return;
     if (!(error instanceof Problem)) console.error(error);
     view.querySelector('.waiting')?.remove();
+    if (!view.querySelector('h1')) view.append(el('h1', { tabindex: '-1' }, 'Data Easy Store'));
     view.append(problemCard(error, { retry: () => show(false), settings: openSettings }));
   }
 }

@@ -60,7 +60,8 @@ async function preview(source, body) {
   const { size, content_type: type } = source.meta;
   if (size === 0) return [empty('The file is empty.')];
   const medium = /^(audio|video)\//.exec(type)?.[1];
-  if (medium) return whole(source, body, () => play(source, medium, type));
+  if (medium && !hasCredentials()) return [player(medium, urlOf(filePath(source.uid), { created_at: source.createdAt }).href)];
+  if (medium) return whole(source, body, async () => [player(medium, await source.url(type))]);
   const head = await source.head();
   const image = IMAGES.find(([, matches]) => matches(head))?.[0];
   if (image) return whole(source, body, () => picture(source, image));
@@ -97,11 +98,10 @@ const pages = async (source) => [
 ];
 
 /** A player asks for the ranges that it needs by itself; with credentials, which it cannot send, it gets all. */
-async function play(source, medium, type) {
-  const direct = urlOf(filePath(source.uid), { created_at: source.createdAt }).href;
-  const player = el(medium, { controls: true, preload: 'metadata', src: hasCredentials() ? await source.url(type) : direct });
-  player.addEventListener('error', () => player.replaceWith(empty('This browser cannot play it.', 'Download it.')));
-  return [player];
+function player(medium, src) {
+  const node = el(medium, { controls: true, preload: 'metadata', src });
+  node.addEventListener('error', () => node.replaceWith(empty('This browser cannot play it.', 'Download it.')));
+  return node;
 }
 
 /** The text that bytes are, if they are one; the last character may be cut. */

@@ -71,7 +71,7 @@ const closer = (text) => el('button', { type: 'button', class: 'plain', onclick:
 export function shareDialog(file) {
   const choices = [['3600', 'an hour'], ['86400', 'a day'], ['604800', 'a week']];
   const lasting = el('select', {}, choices.map(([value, text]) => el('option', { value }, text)));
-  const result = el('div', { 'aria-live': 'polite' });
+  const result = el('div', { class: 'result', 'aria-live': 'polite' });
   const make = async (event) => {
     event.preventDefault();
     try {

@@ -40,12 +40,15 @@ async function showDays(view, signal) {
   view.append(el('p', { class: 'lead' }, `${plural(days.length, 'day has', 'days have')} entries; the latest come first. Days are in UTC.`));
   const months = Map.groupBy(days.toSorted().reverse(), (day) => day.slice(0, 6));
   for (const [month, itsDays] of months) {
-    const chips = itsDays.map((day) =>
-      el('li', {}, el('a', { class: 'chip', href: `#/browse/${day}`, 'aria-label': dashed(day) }, el('span', { class: 'muted' }, WEEKDAY.format(dateOf(day))), ` ${Number(day.slice(6))}`)),
-    );
+    const name = MONTH.format(dateOf(`${month}01`));
     const id = `month-${month}`;
+    const chips = itsDays.map((day) => {
+      const [weekday, number] = [WEEKDAY.format(dateOf(day)), Number(day.slice(6))];
+      const link = { class: 'chip', href: `#/browse/${day}`, 'aria-label': `${weekday} ${number} ${name}` };
+      return el('li', {}, el('a', link, el('span', { class: 'muted' }, weekday), ` ${number}`));
+    });
     view.append(
-      el('section', { class: 'card', 'aria-labelledby': id }, el('h2', { id }, MONTH.format(dateOf(`${month}01`))), el('ul', { class: 'chips' }, chips)),
+      el('section', { class: 'card', 'aria-labelledby': id }, el('h2', { id }, name), el('ul', { class: 'chips' }, chips)),
     );
   }
 }

@@ -93,6 +93,7 @@ async function picture(source, type) {
   return [image];
 }
 
+// Viewers of PDF do not run in a sandboxed frame. The type is that of the blob, so nothing makes a page of it.
 const pages = async (source) => [
   el('iframe', { title: 'The pages of this PDF', src: await source.url('application/pdf') }),
 ];

@@ -1,8 +1,16 @@
 // Elements, and how values are shown. Nothing here parses markup: data becomes text nodes and attributes.
 
-/** Make an element; attributes that begin with `on` are listeners, children that are false or null are left out. */
-export function el(tag, attributes = {}, ...children) {
+/**
+ * Make an element: `el('p.note', { id: 'x', onclick: act }, 'text', child)`.
+ *
+ * Attributes may be left out; those that begin with `on` are listeners. Children that are false or null are left out.
+ */
+export function el(kind, ...given) {
+  const [tag, ...classes] = kind.split('.');
   const node = document.createElement(tag);
+  if (classes.length) node.className = classes.join(' ');
+  const hasAttributes = given[0]?.constructor === Object;
+  const [attributes, children] = hasAttributes ? [given[0], given.slice(1)] : [{}, given];
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
@@ -21,14 +29,14 @@ export function visible(text) {
   let end = 0;
   for (const match of text.matchAll(UNSEEN)) {
     const code = match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
-    nodes.push(text.slice(end, match.index), el('span', { class: 'code-point' }, `U+${code}`));
+    nodes.push(text.slice(end, match.index), el('span.code-point', `U+${code}`));
     end = match.index + match[0].length;
   }
   return [...nodes, text.slice(end)].filter((node) => node !== '');
 }
 
 /** A uid, whatever its characters are. */
-export const uidOf = (uid) => el('bdi', { class: 'uid' }, visible(uid));
+export const uidOf = (uid) => el('bdi.uid', visible(uid));
 
 const COUNT = new Intl.NumberFormat('en');
 export const count = (number) => COUNT.format(number);
@@ -62,15 +70,31 @@ export function announce(text) {
   document.getElementById('status').textContent = text;
 }
 
+/** A button; one without `onclick` submits its form. */
+export const button = (text, kind, onclick, more = {}) =>
+  el('button', { type: onclick ? 'button' : 'submit', class: kind, onclick, ...more }, text);
+
+/** A form that the page itself answers. */
+export const form = (answer, attributes, ...children) => {
+  const onsubmit = (event) => {
+    event.preventDefault();
+    answer(event);
+  };
+  return el('form', { novalidate: true, ...attributes, onsubmit }, children);
+};
+
 /** A list of terms; rows without a value are left out. */
 export function terms(rows) {
   const shown = rows.filter(([, value]) => value !== undefined && value !== null && value !== '');
-  return el('dl', {}, shown.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+  return el(
+    'dl',
+    shown.map(([name, value]) => el('div', el('dt', name), el('dd', value))),
+  );
 }
 
 /** What is shown where there is nothing to show. */
 export function empty(title, ...advice) {
-  return el('div', { class: 'empty' }, el('p', { class: 'strong' }, title), el('p', { class: 'muted' }, advice));
+  return el('div.empty', el('p.strong', title), el('p.muted', advice));
 }
 
 /** Copy text, also on a page that came without TLS; `field` shows the text. */
@@ -90,12 +114,11 @@ export function field(id, label, control, hint) {
   control.id = id;
   control.setAttribute('aria-describedby', `${id}-error${hint ? ` ${id}-hint` : ''}`);
   return el(
-    'div',
-    { class: 'field' },
+    'div.field',
     el('label', { for: id }, label),
     control,
-    hint && el('p', { class: 'hint', id: `${id}-hint` }, hint),
-    el('p', { class: 'error', id: `${id}-error`, role: 'alert' }),
+    hint && el('p.hint', { id: `${id}-hint` }, hint),
+    el('p.error', { id: `${id}-error`, role: 'alert' }),
   );
 }
 

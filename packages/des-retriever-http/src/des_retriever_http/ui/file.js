@@ -2,7 +2,7 @@
 
 import { ask, filePath } from './api.js';
 import { deleteDialog, downloadButton, shareDialog } from './actions.js';
-import { announce, bytes, count, dashed, el, empty, moment, terms, uidOf, visible } from './dom.js';
+import { announce, button, bytes, count, dashed, el, empty, moment, terms, uidOf, visible } from './dom.js';
 import { createdAtOf, findForm } from './find.js';
 import { showPreview } from './preview.js';
 import { problemCard } from './problems.js';
@@ -13,10 +13,10 @@ const GONE = 410;
 /** The view of one file. */
 export async function showFile(view, { rest, query }, signal) {
   const file = { uid: rest.join('/'), createdAt: query.get('created_at') ?? '' };
-  const waiting = el('p', { class: 'waiting muted' }, 'Looking…');
-  const where = el('p', { class: 'eyebrow' });
+  const waiting = el('p.waiting.muted', 'Looking…');
+  const where = el('p.eyebrow');
   const name = el('h1', { tabindex: '-1' }, uidOf(file.uid));
-  view.append(findForm(file.uid, file.createdAt), el('div', { class: 'heading' }, where, name), waiting);
+  view.append(findForm(file.uid, file.createdAt), el('div.heading', where, name), waiting);
   document.title = `${file.uid.replace(/\p{C}/gu, '')} – Data Easy Store`;
   try {
     const meta = await ask(filePath(file.uid, '/meta'), { query: { created_at: file.createdAt }, signal });
@@ -31,18 +31,17 @@ export async function showFile(view, { rest, query }, signal) {
 }
 
 function found(file, meta, signal) {
-  const button = (text, open) => el('button', { type: 'button', class: 'plain', 'aria-haspopup': 'dialog', onclick: open }, text);
+  const opening = { 'aria-haspopup': 'dialog' };
   const preview = card('preview', 'Preview');
   showPreview(preview, file, meta, signal);
   return [
     el(
-      'div',
-      { class: 'actions' },
+      'div.actions',
       downloadButton(file, meta),
-      button('Share…', () => shareDialog(file)),
-      button('Delete…', () => deleteDialog(file, meta)),
+      button('Share…', 'plain', () => shareDialog(file), opening),
+      button('Delete…', 'plain', () => deleteDialog(file, meta), opening),
     ),
-    el('div', { class: 'columns' }, preview, el('div', { class: 'stack' }, details(meta), history(file, signal))),
+    el('div.columns', preview, el('div.stack', details(meta), history(file, signal))),
   ];
 }
 
@@ -58,22 +57,28 @@ function missing(file, error) {
 function deleted(file, error, signal) {
   return [
     el(
-      'div',
-      { class: 'card calm', role: 'status' },
-      el('h2', {}, 'This file was deleted'),
-      el('p', {}, 'Nobody can read it any more. Its bytes go when its archive is compacted.'),
-      terms([['Answer', error.detail], ['Code', el('code', {}, error.code)], ['Request id', error.requestId && el('code', {}, error.requestId)]]),
+      'div.card.calm',
+      { role: 'status' },
+      el('h2', 'This file was deleted'),
+      el('p', 'Nobody can read it any more. Its bytes go when its archive is compacted.'),
+      terms([
+        ['Answer', error.detail],
+        ['Code', el('code', error.code)],
+        ['Request id', error.requestId && el('code', error.requestId)],
+      ]),
     ),
     history(file, signal),
   ];
 }
 
 const card = (id, title, ...children) =>
-  el('section', { class: 'card', 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, title), children);
+  el('section.card', { 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, title), children);
 
 function details(meta) {
-  const stored = meta.external ? 'beside the archive' : `${bytes(meta.stored_size)}, ${meta.codec === 'none' ? 'plain' : meta.codec}`;
-  const code = (text) => text && el('code', {}, text);
+  const stored = meta.external
+    ? 'beside the archive'
+    : `${bytes(meta.stored_size)}, ${meta.codec === 'none' ? 'plain' : meta.codec}`;
+  const code = (text) => text && el('code', text);
   const rows = terms([
     ['Size', `${bytes(meta.size)}${meta.size >= 1024 ? ` (${count(meta.size)} bytes)` : ''}`],
     ['Type', meta.content_type],
@@ -85,18 +90,18 @@ function details(meta) {
   ]);
   const added = Object.entries(meta.meta).map(([name, value]) => [
     visible(name),
-    el('bdi', {}, visible(typeof value === 'string' ? value : JSON.stringify(value))),
+    el('bdi', visible(typeof value === 'string' ? value : JSON.stringify(value))),
   ]);
-  const none = el('p', { class: 'muted' }, 'Its writer added none.');
-  return card('details', 'Details', rows, el('h3', {}, 'Metadata'), added.length ? terms(added) : none);
+  const none = el('p.muted', 'Its writer added none.');
+  return card('details', 'Details', rows, el('h3', 'Metadata'), added.length ? terms(added) : none);
 }
 
 function history(file, signal) {
-  const section = card('history', 'History', el('p', { class: 'waiting muted' }, 'Looking…'));
+  const section = card('history', 'History', el('p.waiting.muted', 'Looking…'));
   const show = (node) => section.querySelector('.waiting').replaceWith(node);
   const query = { created_at: file.createdAt };
   ask(filePath(file.uid, '/history'), { query, signal }).then(
-    ({ commits }) => show(commits.length ? el('ol', { class: 'history' }, commits.map(event)) : empty('Nothing is recorded.')),
+    ({ commits }) => show(commits.length ? el('ol.history', commits.map(event)) : empty('Nothing is recorded.')),
     (error) => signal.aborted || show(problemCard(error)),
   );
   return section;
@@ -105,8 +110,11 @@ function history(file, signal) {
 const event = ({ sequence, operation, at, by, reason, ticket }) =>
   el(
     'li',
-    {},
-    el('span', { class: 'strong' }, operation),
-    el('span', { class: 'muted' }, ' ', moment(at), `, commit ${sequence}`),
-    terms([['By', by && el('bdi', {}, visible(by))], ['Reason', reason && visible(reason)], ['Ticket', ticket && visible(ticket)]]),
+    el('span.strong', operation),
+    el('span.muted', ' ', moment(at), `, commit ${sequence}`),
+    terms([
+      ['By', by && el('bdi', visible(by))],
+      ['Reason', reason && visible(reason)],
+      ['Ticket', ticket && visible(ticket)],
+    ]),
   );

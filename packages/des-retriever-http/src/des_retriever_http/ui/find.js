@@ -1,6 +1,6 @@
 // Finding a file: by its uid and the time that its writer gave.
 
-import { dashed, el, fault, field, visible } from './dom.js';
+import { button, dashed, el, fault, field, form, visible } from './dom.js';
 
 /** The address of a file in this console. */
 export const fileAddress = (uid, createdAt) =>
@@ -23,7 +23,13 @@ export function createdAtOf(text) {
 
 /** The form; `uid` and `createdAt` fill it. */
 export function findForm(uid = '', createdAt = '') {
-  const name = el('input', { type: 'text', value: uid, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'off' });
+  const name = el('input', {
+    type: 'text',
+    value: uid,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    autocapitalize: 'off',
+  });
   const shown = createdAt.replace(/T00:00:00Z$/, '');
   const time = el('input', { type: 'text', value: shown, autocomplete: 'off', placeholder: '2025-11-25' });
   const timeField = field('created-at', 'Created on', time, 'A day (UTC), or a time with its offset.');
@@ -32,8 +38,7 @@ export function findForm(uid = '', createdAt = '') {
     const { day } = createdAtOf(time.value.trim());
     hint.textContent = day ? `Looks in the UTC day ${day}.` : 'A day (UTC), or a time with its offset.';
   });
-  const submit = (event) => {
-    event.preventDefault();
+  const find = () => {
     const created = createdAtOf(time.value.trim());
     const isUnnamed = fault(name, name.value === '' ? 'Enter the uid of the file.' : '');
     if (isUnnamed || fault(time, created.error ?? '')) return;
@@ -41,24 +46,18 @@ export function findForm(uid = '', createdAt = '') {
     if (address === location.hash) dispatchEvent(new Event('hashchange'));
     else location.hash = address;
   };
-  return el(
-    'form',
-    { class: 'find card', role: 'search', novalidate: true, onsubmit: submit },
-    field('uid', 'Uid', name),
-    timeField,
-    el('button', { type: 'submit', class: 'primary' }, 'Find'),
-  );
+  const look = { class: 'find card', role: 'search' };
+  return form(find, look, field('uid', 'Uid', name), timeField, button('Find', 'primary'));
 }
 
 /** The first page. */
 export async function showFind(view) {
   view.append(
     el('h1', { tabindex: '-1' }, 'Find a file'),
-    el('p', { class: 'lead' }, 'Its uid and the day it was created say where it is; there is nothing else to search.'),
+    el('p.lead', 'Its uid and the day it was created say where it is; there is nothing else to search.'),
     findForm(),
     el(
-      'p',
-      { class: 'muted' },
+      'p.muted',
       'You know only the day? ',
       el('a', { href: '#/browse' }, 'Browse what is there'),
       ' and filter by how a uid begins.',
@@ -67,4 +66,5 @@ export async function showFind(view) {
 }
 
 /** A link to a file that a listing has. */
-export const fileLink = (uid, day) => el('a', { href: fileAddress(uid, `${dashed(day)}T00:00:00Z`) }, el('bdi', {}, visible(uid)));
+export const fileLink = (uid, day) =>
+  el('a', { href: fileAddress(uid, `${dashed(day)}T00:00:00Z`) }, el('bdi', visible(uid)));

@@ -35,10 +35,14 @@ const FIGURES = [
 /** The view of the figures; polling ends with the view, and rests while the tab is hidden. */
 export async function showLive(view, _route, signal) {
   document.title = 'Live – Data Easy Store';
-  const state = el('p', { class: 'lead' }, 'Asking…');
+  const state = el('p.lead', 'Asking…');
   const figures = FIGURES.map(([name, of, write, isDrawn]) => figure(name, of, write, isDrawn));
-  const board = el('div', { class: 'figures', hidden: true }, figures.map(({ node }) => node));
-  const problems = el('div', {});
+  const board = el(
+    'div.figures',
+    { hidden: true },
+    figures.map(({ node }) => node),
+  );
+  const problems = el('div');
   view.append(el('h1', { tabindex: '-1' }, 'Live figures'), state, problems, board);
 
   async function poll() {
@@ -76,7 +80,7 @@ async function rest(signal) {
 }
 
 function figure(name, of, write, isDrawn) {
-  const value = el('p', { class: 'value' });
+  const value = el('p.value');
   const line = document.createElementNS(SVG, 'polyline');
   const area = document.createElementNS(SVG, 'polygon');
   const drawing = document.createElementNS(SVG, 'svg');
@@ -97,5 +101,5 @@ function figure(name, of, write, isDrawn) {
     line.setAttribute('points', points);
     area.setAttribute('points', `${first},20 ${points} ${KEPT - 1},20`);
   };
-  return { node: el('section', { class: 'card figure' }, el('h2', {}, name), value, isDrawn && drawing), update };
+  return { node: el('section.card.figure', el('h2', name), value, isDrawn && drawing), update };
 }

@@ -27,14 +27,15 @@ async function show(isFirst) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  const view = el('div', { class: 'view' });
+  const view = el('div.view');
   main.replaceChildren(view);
   try {
     const asked = route();
     document.title = 'Data Easy Store';
     mark(asked.name);
     const work = views[asked.name]?.(view, asked, signal);
-    if (work === undefined) throw new Problem({ title: 'There is no such page', detail: 'Follow one of the links above.' });
+    if (work === undefined)
+      throw new Problem({ title: 'There is no such page', detail: 'Follow one of the links above.' });
     // Whoever followed a link continues at what it led to; whoever has just come is left alone.
     if (!isFirst) (view.querySelector('h1') ?? main).focus({ preventScroll: true });
     if (!isFirst) scrollTo(0, 0);

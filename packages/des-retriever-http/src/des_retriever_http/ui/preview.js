@@ -2,9 +2,9 @@
 // images and PDF, by their first bytes and never by what somebody says they are.
 
 import { filePath, hasCredentials, send, urlOf } from './api.js';
-import { bytes, el, empty } from './dom.js';
+import { button, bytes, el, empty } from './dom.js';
 import { prettyJson } from './json.js';
-import { problemCard } from './problems.js';
+import { problemCard, working } from './problems.js';
 
 const HEAD_BYTES = 256 * 1024;
 const AUTO_BYTES = 8 * 2 ** 20;
@@ -23,7 +23,7 @@ const IMAGES = [
 
 /** Show a file in a card. What it takes is given back when `signal` says that the view is left. */
 export async function showPreview(card, file, meta, signal) {
-  const body = el('div', { class: 'preview' }, el('p', { class: 'muted' }, 'Reading…'));
+  const body = el('div.preview', el('p.muted', 'Reading…'));
   card.append(body);
   try {
     body.replaceChildren(...(await preview(new Source(file, meta, signal), body)));
@@ -60,7 +60,8 @@ async function preview(source, body) {
   const { size, content_type: type } = source.meta;
   if (size === 0) return [empty('The file is empty.')];
   const medium = /^(audio|video)\//.exec(type)?.[1];
-  if (medium && !hasCredentials()) return [player(medium, urlOf(filePath(source.uid), { created_at: source.createdAt }).href)];
+  if (medium && !hasCredentials())
+    return [player(medium, urlOf(filePath(source.uid), { created_at: source.createdAt }).href)];
   if (medium) return whole(source, body, async () => [player(medium, await source.url(type))]);
   const head = await source.head();
   const image = IMAGES.find(([, matches]) => matches(head))?.[0];
@@ -75,16 +76,9 @@ function whole(source, body, make) {
   const { size } = source.meta;
   if (size <= AUTO_BYTES) return make();
   if (size > LARGEST_BYTES) return [empty('Too large to show.', 'Download it to look at it.')];
-  const open = async () => {
-    button.disabled = true;
-    try {
-      body.replaceChildren(...(await make()));
-    } catch (error) {
-      if (!source.signal.aborted) body.replaceChildren(problemCard(error));
-    }
-  };
-  const button = el('button', { type: 'button', class: 'plain', onclick: open }, `Show it (${bytes(size)})`);
-  return [el('div', { class: 'empty' }, button)];
+  const place = el('div');
+  const open = working(place, async () => body.replaceChildren(...(await make())));
+  return [el('div.empty', button(`Show it (${bytes(size)})`, 'plain', open), place)];
 }
 
 async function picture(source, type) {
@@ -120,9 +114,9 @@ function writing(text, length, meta) {
   const pretty = isCut ? null : prettyJson(text);
   const isActive = /html|svg|xml/i.test(meta.content_type);
   return [
-    isActive && el('p', { class: 'note' }, 'Shown as its source: nothing in it runs here.'),
-    isCut && el('p', { class: 'note' }, `The first ${bytes(length)} of ${bytes(meta.size)}.`),
-    pretty && el('p', { class: 'note' }, 'Indented for reading; the download is as it was written.'),
+    isActive && el('p.note', 'Shown as its source: nothing in it runs here.'),
+    isCut && el('p.note', `The first ${bytes(length)} of ${bytes(meta.size)}.`),
+    pretty && el('p.note', 'Indented for reading; the download is as it was written.'),
     el('pre', { tabindex: '0', role: 'region', 'aria-label': 'Text of the file' }, pretty ?? text),
   ].filter(Boolean);
 }
@@ -136,7 +130,7 @@ function octets(head) {
     lines.push(`${start.toString(16).padStart(4, '0')}  ${hex.padEnd(47)}  ${shown}`);
   }
   return [
-    el('p', { class: 'note' }, 'There is no preview of this kind of file. Its first bytes:'),
+    el('p.note', 'There is no preview of this kind of file. Its first bytes:'),
     el('pre', { tabindex: '0', role: 'region', 'aria-label': 'First bytes of the file' }, lines.join('\n')),
   ];
 }

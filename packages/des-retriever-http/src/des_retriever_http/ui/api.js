@@ -6,7 +6,15 @@ const HEADERS = { key: (secret) => ['X-API-Key', secret], bearer: (secret) => ['
 // The service, wherever a proxy has put it: this page is its `ui/`.
 const base = new URL('../', document.baseURI);
 
-let credentials = JSON.parse(sessionStorage.getItem(KEPT) ?? 'null') ?? { kind: 'none', secret: '' };
+let credentials = kept() ?? { kind: 'none', secret: '' };
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null; // a browser may refuse to store anything
+  }
+}
 
 export const currentCredentials = () => credentials;
 export const hasCredentials = () => credentials.kind !== 'none';
@@ -14,8 +22,12 @@ export const hasCredentials = () => credentials.kind !== 'none';
 /** Send these from now on; they stay in memory, or with `keep` in the storage of this tab. */
 export function useCredentials({ kind, secret, keep }) {
   credentials = { kind, secret: kind === 'none' ? '' : secret, keep };
-  if (keep && kind !== 'none') sessionStorage.setItem(KEPT, JSON.stringify(credentials));
-  else sessionStorage.removeItem(KEPT);
+  try {
+    sessionStorage.removeItem(KEPT);
+    if (keep && hasCredentials()) sessionStorage.setItem(KEPT, JSON.stringify(credentials));
+  } catch {
+    credentials.keep = false;
+  }
 }
 
 /** An answer that is an error, as RFC 9457 describes it. */

@@ -67,15 +67,9 @@ export async function showLive(view, _route, signal) {
 
 /** Wait for the next turn, and for as long as the tab is hidden. */
 async function rest(signal) {
-  await new Promise((done) => {
-    setTimeout(done, PERIOD_MS);
-    signal.addEventListener('abort', done);
-  });
-  while (document.hidden && !signal.aborted) {
-    await new Promise((done) => {
-      document.addEventListener('visibilitychange', done, { once: true });
-      signal.addEventListener('abort', done);
-    });
+  await new Promise((done) => setTimeout(done, PERIOD_MS));
+  while (document.hidden) {
+    await new Promise((done) => document.addEventListener('visibilitychange', done, { once: true, signal }));
   }
 }
 

@@ -33,7 +33,7 @@ async function show(isFirst) {
     const asked = route();
     document.title = 'Data Easy Store';
     mark(asked.name);
-    const work = views[asked.name]?.(view, asked, signal);
+    const work = Object.hasOwn(views, asked.name) ? views[asked.name](view, asked, signal) : undefined;
     if (work === undefined)
       throw new Problem({ title: 'There is no such page', detail: 'Follow one of the links above.' });
     // Whoever followed a link continues at what it led to; whoever has just come is left alone.

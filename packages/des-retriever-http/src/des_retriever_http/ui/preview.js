@@ -67,7 +67,7 @@ async function preview(source, body) {
   const image = IMAGES.find(([, matches]) => matches(head))?.[0];
   if (image) return whole(source, body, () => picture(source, image));
   if (latin(head, 0, 5) === '%PDF-') return whole(source, body, () => pages(source));
-  const text = textOf(head, head.length < size);
+  const text = textOf(head, type, head.length < size);
   return text === null ? octets(head) : writing(text, head.length, source.meta);
 }
 
@@ -100,9 +100,10 @@ function player(medium, src) {
 }
 
 /** The text that bytes are, if they are one; the last character may be cut. */
-function textOf(head, isCut) {
+function textOf(head, type, isCut) {
+  const charset = /;\s*charset="?([\w-]+)/i.exec(type)?.[1] ?? 'utf-8';
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: isCut });
+    const text = new TextDecoder(charset, { fatal: true }).decode(head, { stream: isCut });
     return /[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text;
   } catch {
     return null;

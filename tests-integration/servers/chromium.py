@@ -26,8 +26,9 @@ def version() -> str:
 
 def start(processes: Processes) -> dict[str, str]:
     port = free_port()
-    # It accepts only this machine's addresses. Browsers that a killed test leaves behind end with it.
-    processes.start("chromedriver", ["chromedriver", f"--port={port}", f"--log-path={processes.logs / 'driver.log'}"])
+    # Profiles go with the server's data, which it is started in: a path of a socket there must not be long.
+    command = ["env", "TMPDIR=.", "chromedriver", f"--port={port}"]
+    processes.start("chromedriver", [*command, f"--log-path={processes.logs / 'driver.log'}"])
     url = f"http://127.0.0.1:{port}"
     processes.wait_until(lambda: answers_http(f"{url}/status"), "chromedriver")
     return {"url": url, "binary": shutil.which("chromium") or "chromium"}

@@ -1,0 +1,121 @@
+"""The service with its console, over a store of its own, and what reached it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import uvicorn
+from des_retriever_http import Settings, create_app
+
+from console.samples import DAY
+
+USED = ("/ui/", "/days", "/stats/live")
+
+
+@dataclass
+class Request:
+    """A request that reached the service, and how much of an answer left it."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    status: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass
+class Site:
+    """The service over a store of its own.
+
+    Attributes:
+        url: Its address.
+        folder: The store.
+        requests: Those that reached it.
+    """
+
+    url: str
+    folder: Path
+    requests: list[Request] = field(default_factory=list)
+
+    def page(self, address: str = "#/") -> str:
+        """The URL of a view of the console."""
+        return f"{self.url}/ui/{address}"
+
+    def file(self, uid: str, created_at: str = f"{DAY}T00:00:00Z") -> str:
+        """The URL of the view of a file."""
+        return self.page(f"#/file/{quote(uid, safe='')}?created_at={quote(created_at, safe='')}")
+
+    def asked_for(self, part: str) -> list[Request]:
+        """The requests whose path has a part."""
+        return [request for request in self.requests if part in request.path]
+
+
+def status_of(url: str) -> int:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def recorded(app: Any, requests: list[Request]) -> Any:
+    """An application that writes down what reaches it."""
+
+    async def record(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode()
+        request = Request(scope["method"], scope["raw_path"].decode("latin-1"), query, headers)
+        requests.append(request)
+
+        async def note(message: Any) -> None:
+            request.status = message.get("status", request.status)
+            request.sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, note)
+
+    return record
+
+
+@contextmanager
+def serving(folder: Path, **settings: Any) -> Iterator[Site]:
+    """Serve a store from a thread of its own."""
+    usual = {"base_dir": folder, "manifest_ttl_seconds": 0.0}
+    app = create_app(Settings.read({}, **usual | settings))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", folder)
+        config = uvicorn.Config(recorded(app, site.requests), log_config=None, timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+        thread.start()
+        try:
+            while not server.started:
+                if not thread.is_alive():
+                    raise RuntimeError("the service has not started")
+                time.sleep(0.01)
+            if absent := [path for path in USED if status_of(site.url + path) == 404]:
+                pytest.skip(f"the console needs routes that this service lacks: {', '.join(absent)}")
+            site.requests.clear()
+            yield site
+        finally:
+            server.should_exit = True
+            thread.join()

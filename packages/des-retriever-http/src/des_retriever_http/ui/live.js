@@ -23,12 +23,12 @@ function duration(value) {
 // Name, what it is of an answer of `/stats/live`, how it is written, whether it is drawn.
 const FIGURES = [
   ['Requests per second', (stats) => stats.requests_per_second, number, true],
-  ['Latency, median', (stats) => stats.latency_p50_seconds, seconds, true],
-  ['Latency, 99 of 100 are below', (stats) => stats.latency_p99_seconds, seconds, true],
-  ['Answers that are errors', (stats) => stats.error_rate, share, true],
+  ['Latency p50', (stats) => stats.latency_p50_seconds, seconds, true],
+  ['Latency p99', (stats) => stats.latency_p99_seconds, seconds, true],
+  ['Errors', (stats) => stats.error_rate, share, true],
   ['Cache hits', (stats) => stats.cache_hit_rate, share, true],
   ['Sent per second', (stats) => stats.bytes_per_second, (value) => bytes(Math.round(value)), true],
-  ['Requests being answered', (stats) => stats.in_flight, number, true],
+  ['Under way', (stats) => stats.in_flight, number, true],
   ['Running for', (stats) => stats.uptime_seconds, duration, false],
 ];
 

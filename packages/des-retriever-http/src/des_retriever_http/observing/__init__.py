@@ -1,0 +1,1 @@
+"""What the service tells about itself: metrics, logs, spans, and figures for the console."""

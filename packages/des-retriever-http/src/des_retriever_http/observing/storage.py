@@ -1,0 +1,133 @@
+"""The storage as the service sees it: each read of it is timed, counted and, if wished, a span."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic, perf_counter
+
+from des_format import errors
+from des_format.store import StoredEntry
+
+from ..storage.backend import Backend, Fetched
+from .metrics import RetrieverMetrics
+from .tracing import Tracing
+
+__all__ = ["ObservedBackend", "StorageHistory", "observed", "outcome_of"]
+
+_OUTCOMES: dict[type[BaseException], str] = {
+    errors.EntryDeletedError: "deleted",
+    errors.BigFileMissingError: "corrupt",
+    errors.NotFoundError: "not_found",
+    errors.CorruptArchiveError: "corrupt",
+    errors.UnsupportedFormatError: "corrupt",
+    errors.InvalidInputError: "invalid",
+    errors.UnavailableError: "unavailable",
+}
+
+
+def outcome_of(error: BaseException) -> str:
+    """Return what metrics call the end of a read."""
+    return next((_OUTCOMES[kind] for kind in type(error).__mro__ if kind in _OUTCOMES), "error")
+
+
+class StorageHistory:
+    """When the storage last answered a read.
+
+    Attributes:
+        answered_at: Of the monotonic clock; negative infinity for never.
+    """
+
+    def __init__(self) -> None:
+        self.answered_at = float("-inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedBackend(Backend):
+    """A backend whose reads are observed.
+
+    Attributes:
+        metrics: Where they are counted.
+        history: Where it is noted that the storage answers.
+        tracing: Makes spans; None for none.
+    """
+
+    metrics: RetrieverMetrics
+    history: StorageHistory
+    tracing: Tracing | None = None
+
+    async def fetch(
+        self, uid: str, created_at: datetime, *, limit: int, fresh: bool = False, keep_zstd: bool = False
+    ) -> Fetched:
+        """As `Backend.fetch`."""
+        began = perf_counter()
+        try:
+            with self._span("fetch"):
+                found = await Backend.fetch(self, uid, created_at, limit=limit, fresh=fresh, keep_zstd=keep_zstd)
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._succeeded(began, found.stored.entry.size)
+        return found
+
+    async def describe(self, uid: str, created_at: datetime, *, fresh: bool = False) -> StoredEntry:
+        """As `Backend.describe`."""
+        began = perf_counter()
+        try:
+            with self._span("describe"):
+                stored = await Backend.describe(self, uid, created_at, fresh=fresh)
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._succeeded(began)
+        return stored
+
+    async def read_range(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
+        """As `Backend.read_range`."""
+        began = perf_counter()
+        try:
+            with self._span("read_range"):
+                data = await Backend.read_range(self, uid, created_at, start, end)
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._succeeded(began)
+        return data
+
+    async def stream(self, uid: str, created_at: datetime, start: int, end: int) -> AsyncIterator[bytes]:
+        """As `Backend.stream`; only failures are counted, as the client decides how long it takes."""
+        try:
+            async for piece in Backend.stream(self, uid, created_at, start, end):
+                self.history.answered_at = monotonic()
+                yield piece
+        except Exception as error:
+            self._failed(error)
+            raise
+
+    def _span(self, operation: str) -> AbstractContextManager[None]:
+        return _NO_SPAN if self.tracing is None else self.tracing.read(operation, {"des.backend": self.label})
+
+    def _succeeded(self, began: float, size: int | None = None) -> None:
+        now = perf_counter()
+        self.history.answered_at = monotonic()
+        self.metrics.retrieved("ok", now - began, size)
+
+    def _failed(self, error: Exception) -> None:
+        outcome = outcome_of(error)
+        if outcome in ("deleted", "not_found"):
+            self.history.answered_at = monotonic()
+        self.metrics.retrieved(outcome)
+
+
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
+
+
+def observed(
+    backend: Backend, metrics: RetrieverMetrics, history: StorageHistory, tracing: Tracing | None
+) -> ObservedBackend:
+    """Return the same backend, observed."""
+    return ObservedBackend(
+        backend.label, backend.store, backend.memory, metrics=metrics, history=history, tracing=tracing
+    )

@@ -1,0 +1,1 @@
+"""The command `des-retriever`: how the service is set up, started, watched and stopped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.message import Message
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def stored(meta: object = None, **changes: object) -> StoredEntry:
+def stored(meta: object = None, **changes: Any) -> StoredEntry:
     entry = Entry("a", 3, 3, Kind.INLINE, Codec.NONE, 0, 40, {"content_type": meta} if meta is not None else {})
     return StoredEntry("20251125", "0A", "a" * 32, entry._replace(**changes))
 

@@ -151,6 +151,7 @@ def _fields(scope: Scope, seen: _Seen, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 6),
         "sent_bytes": seen.sent_bytes,
         "client": (scope.get("client") or ("",))[0],
+        "request_id": scope["state"]["request_id"],
     }
     if path.startswith(_FILES):
         given = parse_qs(scope["query_string"][:_PARSED_BYTES].decode("latin-1"))

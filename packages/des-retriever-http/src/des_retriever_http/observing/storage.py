@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic, perf_counter
+from typing import cast
 
 from des_format import errors
 from des_format.store import StoredEntry
@@ -99,9 +100,10 @@ class ObservedBackend(Backend):
     async def stream(self, uid: str, created_at: datetime, start: int, end: int) -> AsyncIterator[bytes]:
         """As `Backend.stream`; only failures are counted, as the client decides how long it takes."""
         try:
-            async for piece in Backend.stream(self, uid, created_at, start, end):
-                self.history.answered_at = monotonic()
-                yield piece
+            async with aclosing(cast("_Pieces", Backend.stream(self, uid, created_at, start, end))) as pieces:
+                async for piece in pieces:
+                    self.history.answered_at = monotonic()
+                    yield piece
         except Exception as error:
             self._failed(error)
             raise
@@ -121,6 +123,7 @@ class ObservedBackend(Backend):
         self.metrics.retrieved(outcome)
 
 
+_Pieces = AsyncGenerator[bytes, None]
 _NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 

@@ -99,6 +99,16 @@ class Browser:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements("css selector", selector)
 
+    def enter_key(self, key: str, *, keep: bool = False) -> None:
+        """Give the console an API key to send."""
+        self.named("button", "Credentials").click()
+        self.named("input", "An API key").click()
+        self.type("#secret", key)
+        if keep:
+            self.named("input", "Keep it").click()
+        self.named("button", "Use it").click()
+        self.named("button", "API key in use")
+
     def named(self, selector: str, name: str) -> WebElement:
         """The visible element of a selector whose accessible name, as the browser computes it, begins so."""
 

@@ -6,8 +6,6 @@ import asyncio
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 import uvicorn
-from des_retriever_http import Settings, create_app
+from des_retriever_http import create_app
+from des_retriever_http.app import Retriever
+from des_retriever_http.serving.operating import Operations, RetrieverSettings
 
 from console.samples import DAY
 
-USED = ("/ui/", "/days", "/stats/live")
+DELETE_KEY = "the-key-that-deletes"
 
 
 @dataclass
@@ -63,16 +62,6 @@ class Site:
         return [request for request in self.requests if part in request.path]
 
 
-def status_of(url: str) -> int:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(url) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-
-
 def recorded(app: Any, requests: list[Request]) -> Any:
     """An application that writes down what reaches it."""
 
@@ -98,8 +87,11 @@ def recorded(app: Any, requests: list[Request]) -> Any:
 @contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[Site]:
     """Serve a store from a thread of its own."""
-    usual = {"base_dir": folder, "manifest_ttl_seconds": 0.0}
-    app = create_app(Settings.read({}, **usual | settings))
+    usual = {"base_dir": folder, "manifest_ttl_seconds": 0.0, "delete_api_key": DELETE_KEY, "locator_keys": "k" * 16}
+    chosen = RetrieverSettings.read({}, **usual | settings)
+    app = create_app(chosen)
+    assert isinstance(app, Retriever)
+    Operations(app, chosen)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", folder)
@@ -112,9 +104,6 @@ def serving(folder: Path, **settings: Any) -> Iterator[Site]:
                 if not thread.is_alive():
                     raise RuntimeError("the service has not started")
                 time.sleep(0.01)
-            if absent := [path for path in USED if status_of(site.url + path) == 404]:
-                pytest.skip(f"the console needs routes that this service lacks: {', '.join(absent)}")
-            site.requests.clear()
             yield site
         finally:
             server.should_exit = True

@@ -148,19 +148,9 @@ def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, site: Site
     assert not browser.driver.execute_script(moving)
 
 
-def enter_key(browser: Browser, key: str, *, keep: bool) -> None:
-    browser.named("button", "Credentials").click()
-    browser.named("input", "An API key").click()
-    browser.type("#secret", key)
-    if keep:
-        browser.named("input", "Keep it").click()
-    browser.named("button", "Use it").click()
-    browser.named("button", "API key in use")
-
-
 def test_a_key_is_sent_in_a_header_and_forgotten_with_the_page(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    enter_key(browser, "s3cret-key", keep=False)
+    browser.enter_key("s3cret-key", keep=False)
     browser.type("#uid", "letter.txt")
     browser.type("#created-at", f"{DAY}\n")
     browser.wait_for_text("Dear archive,")
@@ -177,7 +167,7 @@ def test_a_key_is_sent_in_a_header_and_forgotten_with_the_page(browser: Browser,
 
 def test_a_key_that_is_kept_survives_loading_again_and_goes_when_asked(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    enter_key(browser, "s3cret-key", keep=True)
+    browser.enter_key("s3cret-key", keep=True)
     browser.driver.refresh()
     browser.named("button", "API key in use").click()
     browser.named("input", "Nothing").click()
@@ -197,7 +187,7 @@ def test_what_cannot_be_a_key_is_not_sent(browser: Browser, site: Site) -> None:
 
 def test_files_are_taken_with_credentials_too(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    enter_key(browser, "s3cret-key", keep=True)
+    browser.enter_key("s3cret-key", keep=True)
     browser.open(site.file("letter.txt"))
     browser.named("button", "Download").click()
     browser.wait(lambda: list(browser.downloads.glob("letter*.txt")), "the download")

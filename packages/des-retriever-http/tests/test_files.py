@@ -98,7 +98,7 @@ async def test_meta(client: httpx.AsyncClient, store: DesStore) -> None:
 
 async def test_openapi(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
-    assert set(document["paths"]["/files/{uid}"]) == {"get", "head"}
+    assert set(document["paths"]["/files/{uid}"]) == {"get", "head", "delete"}
 
 
 async def test_a_deletion_elsewhere_is_seen_at_once_by_who_asks_for_no_cached_answer(

@@ -251,8 +251,12 @@ class Archive:
         slots = yield from self._lookup.locate(names)
         return list(slots)
 
-    def get_at(self, offset: int, length: int, data: bytes) -> Steps[tuple[Entry, bytes]]:
+    def get_at(
+        self, offset: int, length: int, data: bytes, *, limit_bytes: int | None = None
+    ) -> Steps[tuple[Entry, bytes]]:
         """Read the entry whose record, at a place known from elsewhere, is `data`.
+
+        With a limit, a larger payload is neither expanded nor fetched, and is empty in the result.
 
         Raises:
             CorruptArchiveError: The bytes are no record that begins there and is so long.
@@ -260,6 +264,10 @@ class Archive:
         record = self._decode(Slot(offset, length), data)
         if record.kind is Kind.DICTIONARY:
             raise CorruptArchiveError(f"the record at offset {offset} is a dictionary, not an entry")
+        if limit_bytes is not None and record.raw_length > limit_bytes:
+            stored = data[record.length - record.stored_length :]
+            check_payload(record, stored)
+            return to_entry(record, stored if record.kind is Kind.EXTERNAL else None), b""
         if record.dictionary:
             yield from self.dictionary()
         name = record.name.decode()

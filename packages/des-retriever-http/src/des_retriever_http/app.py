@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .http.documenting import ProblemModel
 from .http.paths import EntryPaths
 from .http.problems import Problem, shown
-from .routes import meta
+from .routes import deletion, history, listing, locators, meta
+from .routes.console import console_routes
 from .routes.files import FileEndpoint, file_routes
 from .service import Service
 from .settings import Settings
@@ -53,7 +54,11 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
     app.state.service = service
     files = FileEndpoint(service)
     app.router.routes.extend(file_routes(files))
-    app.include_router(meta.router)
+    app.router.routes.append(locators.locator_route(service))
+    if settings.console:
+        app.router.routes.extend(console_routes())
+    for part in (meta, deletion, history, listing, locators):
+        app.include_router(part.router)
     app.front = EntryPaths(app.routed, files)
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _show)

@@ -21,7 +21,7 @@ from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
 from .descriptor import Descriptor, found_store, read_descriptor
 from .engine import Engine, check_agreement
-from .model.commits import Commit, Operation
+from .model.commits import ArchiveRow, Commit, Operation
 from .model.ids import new_id
 from .model.keys import ShardKey
 from .model.locators import Locator, decode
@@ -239,7 +239,15 @@ class AsyncDesStore(_AsyncStoreReads):
         """Return the payload that a locator names; arguments and errors as for `DesStore.read_locator`."""
         if isinstance(locator, str):
             locator = decode(locator, key, now=self._engine.options.clock())
-        return (await self._run(self._reads.get_located(locator)))[1]
+        return (await self.read_located(locator)).payload
+
+    async def read_located(self, locator: Locator, *, limit_bytes: int | None = None) -> ReadEntry:
+        """Return the entry that a locator names, with its payload; as `DesStore.read_located`."""
+        return await self._run(self._reads.get_located(locator, limit_bytes))
+
+    async def archives(self, day: str, shard: str | int) -> list[ArchiveRow]:
+        """Return the archives that make up a shard, newest first."""
+        return list((await self._run(self._engine.present.state(self._engine.shard_key(day, shard)))).newest_first())
 
     async def refresh(self, uid: Uid, created_at: datetime) -> None:
         """Ask the storage what was added and deleted in an entry's shard; as `DesStore.refresh`."""

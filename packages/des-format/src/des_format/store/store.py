@@ -23,7 +23,7 @@ from ..ports.opening import open_object_store
 from ..routing import RoutingScheme
 from .descriptor import Descriptor, found_store, read_descriptor
 from .engine import Engine, check_agreement
-from .model.commits import Commit, Operation
+from .model.commits import ArchiveRow, Commit, Operation
 from .model.ids import new_id
 from .model.locators import Locator, decode
 from .options import StoreOptions
@@ -340,7 +340,19 @@ class DesStore(Maintenance, _StoreReads):
         """
         if isinstance(locator, str):
             locator = decode(locator, key, now=self._engine.options.clock())
-        return self._run(self._reads.get_located(locator))[1]
+        return self.read_located(locator).payload
+
+    def read_located(self, locator: Locator, *, limit_bytes: int | None = None) -> ReadEntry:
+        """Return the entry that a locator names, with its payload, as `read_entry` does.
+
+        Raises:
+            As `read_locator`.
+        """
+        return self._run(self._reads.get_located(locator, limit_bytes))
+
+    def archives(self, day: str, shard: str | int) -> list[ArchiveRow]:
+        """Return the archives that make up a shard, newest first."""
+        return list(self._run(self._engine.present.state(self._engine.shard_key(day, shard))).newest_first())
 
     def refresh(self, uid: Uid, created_at: datetime) -> None:
         """Ask the storage what was added and deleted in an entry's shard, however lately that was asked.

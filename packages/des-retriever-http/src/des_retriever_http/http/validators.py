@@ -11,7 +11,7 @@ from des_format.store import StoredEntry
 from .answers import RawHeaders
 from .dates import http_date
 
-__all__ = ["Validators", "validators_of"]
+__all__ = ["Validators", "made_at", "validators_of"]
 
 
 class Validators(NamedTuple):
@@ -44,11 +44,12 @@ def validators_of(stored: StoredEntry, encoding: str = "") -> Validators:
     content = (entry.sha256 or "")[:16] or f"{entry.payload_checksum or 0:x}"
     suffix = f"-{encoding}" if encoding else ""
     etag = f'"{stored.archive_id}-{entry.offset:x}-{entry.size:x}-{content}{suffix}"'
-    return Validators(etag, _made_at(stored.archive_id, stored.day))
+    return Validators(etag, made_at(stored.archive_id, stored.day))
 
 
 @lru_cache(4096)
-def _made_at(archive_id: str, day: str) -> datetime:
+def made_at(archive_id: str, day: str) -> datetime:
+    """Return when an archive was made, or its day (`YYYYMMDD`) where its id does not tell."""
     # An id of a store begins with its milliseconds (RFC 9562, UUIDv7); those of published archives are names.
     if len(archive_id) == 32 and archive_id[12] == "7":
         try:

@@ -108,6 +108,13 @@ class ObservedBackend(Backend):
             self._failed(error)
             raise
 
+    async def delete(self, uid: str, created_at: datetime, *, reason: str, by: str, ticket: str | None) -> int:
+        """As `Backend.delete`."""
+        with self._span("delete"):
+            sequence = await Backend.delete(self, uid, created_at, reason=reason, by=by, ticket=ticket)
+        self.metrics.tombstone_created(reason)
+        return sequence
+
     def _span(self, operation: str) -> AbstractContextManager[None]:
         return _NO_SPAN if self.tracing is None else self.tracing.read(operation, {"des.backend": self.label})
 

@@ -28,7 +28,7 @@ from ..service import Service
 from ..storage.backend import Fetched
 from ..storage.checking import checked
 
-__all__ = ["FileEndpoint", "file_routes"]
+__all__ = ["FileEndpoint", "answer_with", "described_responses", "file_routes", "headers_of"]
 
 # A range of an entry of this size or less is cut from the whole, which is one request and is checked.
 _WHOLE_FOR_RANGE_BYTES = 64 * 2**10
@@ -43,8 +43,9 @@ class _Asked(NamedTuple):
     uid: str
     created_at: datetime
     headers: dict[str, str]
-    attachment: bool
-    fresh: bool
+    attachment: bool = False
+    fresh: bool = False
+    cache_control: bytes = b""
 
 
 class FileEndpoint:
@@ -91,7 +92,8 @@ class _Answering:
         self._found = found
         self._size = found.stored.entry.size
         self._validators = validators_of(found.stored, found.coding)
-        self._lasting = [*self._validators.headers(), (b"cache-control", service.settings.cache_control.encode())]
+        cache_control = asked.cache_control or service.settings.cache_control.encode()
+        self._lasting = [*self._validators.headers(), (b"cache-control", cache_control)]
         if found.stored.entry.codec is Codec.ZSTD:
             self._lasting.append(_VARIES)
         self._headers = describe(found.stored, asked.uid, attachment=asked.attachment) + self._lasting
@@ -166,6 +168,29 @@ class _Answering:
             yield piece
 
 
+async def answer_with(
+    service: Service,
+    found: Fetched,
+    uid: str,
+    created_at: datetime,
+    *,
+    headers: dict[str, str],
+    cache_control: bytes = b"",
+) -> ASGIApp:
+    """Answer a GET with an entry that was found otherwise than by its path.
+
+    Args:
+        service: Reads what was not fetched.
+        found: The entry.
+        uid: Its uid.
+        created_at: Any time of its day.
+        headers: Of the request.
+        cache_control: In place of the one of the settings.
+    """
+    answering = _Answering(service, _Asked(uid, created_at, headers, cache_control=cache_control), found)
+    return answering.unchanged() or await answering.body()
+
+
 def _length(size: int) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % size
 
@@ -189,7 +214,7 @@ async def _streamed(pieces: AsyncIterator[bytes], status: int, headers: RawHeade
 
 def _asked(scope: Scope) -> _Asked:
     given = _parameters(scope)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = headers_of(scope)
     return _Asked(
         scope["path_uid"],
         parse_created_at(given["created_at"]),
@@ -197,6 +222,11 @@ def _asked(scope: Scope) -> _Asked:
         given.get("download", "").lower() in ("1", "true"),
         "no-cache" in headers.get("cache-control", "").lower(),
     )
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request, by their lower-case names."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _parameters(scope: Scope) -> dict[str, str]:
@@ -217,17 +247,22 @@ def _parameters(scope: Scope) -> dict[str, str]:
     return found
 
 
-def file_routes(endpoint: FileEndpoint) -> list[ServedRoute]:
-    """Return the routes of a file itself."""
+def described_responses() -> dict[int | str, dict[str, Any]]:
+    """What the document says of answers with a file."""
     bytes_of_it: dict[str, Any] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     }
-    responses: dict[int | str, dict[str, Any]] = {
+    return {
         200: {"description": "The file", **bytes_of_it},
         206: {"description": "A part of it, or parts as multipart/byteranges", **bytes_of_it},
         304: {"description": "It is still the version that the client has"},
         **problems(400, 401, 403, 404, 410, 412, 416, 422, 429, 502, 503),
     }
+
+
+def file_routes(endpoint: FileEndpoint) -> list[ServedRoute]:
+    """Return the routes of a file itself."""
+    responses = described_responses()
     get = ServedRoute(
         "/files/{uid}", get_file, served_by=endpoint, methods=["GET"], responses=responses, response_model=None
     )

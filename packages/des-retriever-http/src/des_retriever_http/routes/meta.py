@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 
 from ..http.dates import parse_created_at
@@ -38,10 +38,17 @@ class FileMeta(BaseModel):
 
 
 @router.get("/files/{uid}/meta", responses=problems(400, 401, 403, 404, 410, 422, 429, 502, 503))
-async def get_meta(request: Request, uid: Uid, created_at: CreatedAt) -> FileMeta:
+async def get_meta(
+    request: Request,
+    uid: Uid,
+    created_at: CreatedAt,
+    cache_control: Annotated[str, Header(description="`no-cache` sees deletions at once.")] = "",
+) -> FileMeta:
     """Tell what the archive says about a file, without reading its payload."""
     service = service_of(request)
-    stored = await service.backend.describe(uid, parse_created_at(created_at))
+    stored = await service.backend.describe(
+        uid, parse_created_at(created_at), fresh="no-cache" in cache_control.lower()
+    )
     entry = stored.entry
     validators = validators_of(stored)
     return FileMeta(

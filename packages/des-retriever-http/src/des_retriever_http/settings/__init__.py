@@ -12,7 +12,10 @@ from des_format.errors import ConfigurationError
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .console import ConsoleSettings
+from .deletion import DeletionSettings
 from .features import FeatureSettings
+from .locators import LocatorSettings
 from .storage import StorageSettings
 
 __all__ = ["Settings"]
@@ -25,7 +28,7 @@ _SERVICE_LINK = re.compile(
 )
 
 
-class Settings(StorageSettings, FeatureSettings, BaseSettings):
+class Settings(StorageSettings, FeatureSettings, DeletionSettings, LocatorSettings, ConsoleSettings, BaseSettings):
     """How the service runs. An argument beats its variable; what neither gives has the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from des_format.entry import Codec
+from des_format.errors import UnsupportedOperationError
 from des_format.store import AsyncDesStore, StoredEntry
 from des_format.store.legacy import AsyncLegacyStore
 
@@ -99,6 +100,19 @@ class Backend:
                 payload = memoryview(await self.store.get(uid, created_at))[start:end]
                 for at in range(0, len(payload), self.memory.piece_bytes):
                     yield bytes(payload[at : at + self.memory.piece_bytes])
+
+    async def delete(self, uid: str, created_at: datetime, *, reason: str, by: str, ticket: str | None) -> int:
+        """Delete an entry; return the sequence of the commit.
+
+        Raises:
+            EntryDeletedError, EntryNotFoundError: It is not there, by what the storage says now.
+            DesError: As `AsyncDesStore.delete`; doing it again is safe.
+        """
+        store = self.des_store
+        if store is None:
+            raise UnsupportedOperationError("a published layout is only read")
+        await store.refresh(uid, created_at)
+        return (await store.delete(uid, created_at, reason=reason, by=by, ticket=ticket)).sequence
 
     async def check(self) -> None:
         """Ask the storage for something small.

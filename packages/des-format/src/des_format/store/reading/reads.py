@@ -256,8 +256,10 @@ class Reads:
             expires_at=expires_at,
         )
 
-    def get_located(self, locator: Locator) -> Effects[tuple[Entry, bytes]]:
+    def get_located(self, locator: Locator, limit_bytes: int | None = None) -> Effects[ReadEntry]:
         """Read the entry that a locator names: one request, and one before it when its shard's manifest is not held.
+
+        With a limit, a larger payload is empty in the result.
 
         Raises:
             InvalidLocatorError: Of another store, or its record is of another entry.
@@ -283,12 +285,14 @@ class Reads:
         archive = self.archives.get(where, row)
         (reply,) = yield [archive.read_record(locator.offset, locator.length)]
         data = archive.accept(value_of(reply))
-        entry, payload = yield from archive.run(archive.core.get_at(locator.offset, locator.length, data))
+        entry, payload = yield from archive.run(
+            archive.core.get_at(locator.offset, locator.length, data, limit_bytes=limit_bytes)
+        )
         if tag_of_uid(entry.name) != locator.uid_tag:
             raise InvalidLocatorError(f"the locator's record is that of another entry, {entry.name!r}")
         if state.hides(entry.name, row):
             raise EntryDeletedError(f"entry {entry.name!r} of {where} was deleted")
-        return entry, payload
+        return ReadEntry(StoredEntry(where.day, where.shard, row.id, entry), payload)
 
 
 _Parts = tuple[Entry, bytes] | tuple[Entry, bytes, Codec]

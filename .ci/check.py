@@ -55,7 +55,7 @@ def steps(scratch: Path, install_servers: bool) -> list[Step]:
     alone = [Step(f"alone-{name}", [f"alone-{name}:test"], is_pytest=True) for name in packages]
     integration = [
         Step("servers", ["servers", "install"] if install_servers else ["servers"]),
-        Step("integration", ["test", "tests-integration"], is_pytest=True),
+        Step("integration", ["integration", "tests-integration"], is_pytest=True),
     ]
     return [
         *lint,

@@ -26,6 +26,9 @@ DAY = f"{NOON:%Y%m%d}"
 COMMITS = int(os.environ.get("DES_STRESS_COMMITS", "100"))
 PROCESSES = 12
 
+# One after the other: each of these takes the whole machine.
+pytestmark = pytest.mark.xdist_group("whole machine")
+
 
 def run_together(server: S3Server, url: str, processes: int, commits: int) -> list[Outcome]:
     """Run processes that all start to work at the same time; every one of them must end well."""

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from des_format.store import DesStore
 from des_s3 import S3ObjectStore
 from servers import S3Server
@@ -24,6 +25,9 @@ SCRIPT = Path(__file__).with_name("s3_faults.py")
 SCHEDULES = int(os.environ.get("DES_FAULT_SCHEDULES", "300"))
 FIRST = int(os.environ.get("DES_FAULT_FIRST", "0"))
 PROCESSES = 2
+
+# One after the other: each of these takes the whole machine.
+pytestmark = pytest.mark.xdist_group("whole machine")
 
 
 def outputs(server: S3Server, bucket: str, prefix: str, count: int) -> list[bytes]:

@@ -26,6 +26,9 @@ SCRIPT = Path(__file__).with_name("store_stress.py")
 OPERATIONS = int(os.environ.get("DES_STRESS_OPS", "10000"))
 DAY = f"{NOON:%Y%m%d}"
 
+# One after the other: each of these takes the whole machine.
+pytestmark = pytest.mark.xdist_group("whole machine")
+
 
 @dataclass
 class Result:

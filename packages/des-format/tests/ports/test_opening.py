@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import Any
 
 import pytest
 from des_format.caches import MemoryIndexCache
@@ -123,14 +124,15 @@ def test_a_cache_in_memory_has_a_size() -> None:
 
 
 def test_options_reach_an_adapter_that_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opener(url: str, *, registry: object = None) -> object:
+    def opener(url: str, *, registry: object = None) -> Any:
         return url, registry
 
     found = EntryPoints([EntryPoint("urls", "unused:unused", "any"), EntryPoint("s9", "unused:unused", "any")])
     monkeypatch.setattr(opening, "entry_points", lambda group: found)
     monkeypatch.setattr(EntryPoint, "load", lambda self: opener)
-    assert open_object_store("s9://bucket", registry=7, unheard_of=8) == ("s9://bucket", 7)
-    assert open_async_index_cache("memory://,s9://host", registry=7) == ("memory://,s9://host", 7)
+    opened: list[Any] = [open_object_store("s9://bucket", registry=7, unheard_of=8)]
+    opened.append(open_async_index_cache("memory://,s9://host", registry=7))
+    assert opened == [("s9://bucket", 7), ("memory://,s9://host", 7)]
 
 
 def test_options_of_others_do_not_disturb_what_is_built_in() -> None:

@@ -15,7 +15,6 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 SHED = ("requests", "memory")
 TIMEOUTS = ("deadline", "stall")
 REASONS = ("GDPR", "retention_expired", "user_request")
-CREDENTIALS = ("success", "invalid_sig", "expired", "rate_limited", "denied")
 OPERATIONS = ("/health", "/metrics", "/stats", "/ui")
 """Routes that are no work for users; the figures of the console leave them out."""
 
@@ -117,11 +116,6 @@ class RetrieverMetrics:
         self._misses = counter("retriever_cache_misses_total", "Index blocks that no cache had.")
         self._checks = counter("tombstone_checks_total", "Reads by whether the entry was deleted.", "result")
         self._tombstones = counter("tombstones_created_total", "Deletions.", "reason", known=REASONS)
-        self._auth = counter(
-            "auth_requests_total", "Requests by what became of their credentials.", "result", known=CREDENTIALS
-        )
-        self._moves = counter("ext_retention_moves_total", "Files that got an extended retention.")
-        self._updates = counter("ext_retention_updates_total", "Extended retentions that were changed.")
 
     # Per request.
 
@@ -167,18 +161,6 @@ class RetrieverMetrics:
     def tombstone_created(self, reason: str) -> None:
         """Count a deletion, for a reason of `REASONS`."""
         self._tombstones.labels(reason).inc()
-
-    def authenticated(self, result: str) -> None:
-        """Count what became of credentials, of `CREDENTIALS`."""
-        self._auth.labels(result).inc()
-
-    def retention_moved(self) -> None:
-        """Count a file that got an extended retention."""
-        self._moves.inc()
-
-    def retention_updated(self) -> None:
-        """Count an extended retention that was changed."""
-        self._updates.inc()
 
     def looked_up(self, hits: float, misses: float) -> None:
         """Count index blocks that a cache had, and that none had."""

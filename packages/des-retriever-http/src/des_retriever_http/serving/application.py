@@ -29,23 +29,22 @@ def create() -> FastAPI:
     app = create_app(settings)
     assert isinstance(app, Retriever)
     Operations(app, settings, Drain(settings.drain_seconds))
-    if unprotected(app, settings):
+    if unprotected(settings):
         log.warning(
             UNPROTECTED,
             extra={
                 "address": settings.retriever_host,
-                "advice": "EVERYBODY who reaches this address can read EVERYTHING: configure authentication,"
-                " or listen on 127.0.0.1",
+                "advice": "EVERYBODY who reaches this address can read EVERYTHING: listen on 127.0.0.1, ask for client"
+                " certificates (DES_TLS_CLIENT_CA), or let nobody but an authenticating proxy reach it",
             },
         )
     _end_with_parent()
     return app
 
 
-def unprotected(app: FastAPI, settings: RetrieverSettings) -> bool:
+def unprotected(settings: RetrieverSettings) -> bool:
     """Whether others than users of this machine can read without credentials."""
-    gate = getattr(app.state.service, "gate", None)
-    return (gate is None or gate.is_open) and not _is_loopback(settings.retriever_host)
+    return settings.tls_client_ca is None and not _is_loopback(settings.retriever_host)
 
 
 def _is_loopback(host: str) -> bool:

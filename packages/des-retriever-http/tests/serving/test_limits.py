@@ -43,7 +43,8 @@ class Stuck:
 def stick(app: Retriever, *, all: bool = False) -> None:
     """Let the storage behind a started service not answer."""
     backend: Backend = app.state.service.backend
-    app.state.service.backend = replace(backend, store=Stuck(backend.store, all=all))
+    stuck: Any = Stuck(backend.store, all=all)
+    app.state.service.backend = replace(backend, store=stuck)
 
 
 async def get(client: httpx.AsyncClient, path: str) -> httpx.Response:

@@ -50,7 +50,7 @@ export function filePath(uid, sub = '') {
   if (uid === '.' || uid === '..') {
     throw new Problem({
       title: 'A browser cannot ask for this uid',
-      detail: `Browsers drop “${uid}” from every path. Read it with the Python library or the command `des store get`.`,
+      detail: `Browsers drop “${uid}” from every path. Read it with the Python library or the command des store get.`,
       code: 'unaskable_uid',
     });
   }

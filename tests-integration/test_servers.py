@@ -522,7 +522,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 def test_the_list_of_servers_names_all() -> None:
     command = [sys.executable, "-m", "servers"]
     lines = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["moto", "valkey", "ceph", "chromium"]
+    assert [line.split()[0] for line in lines] == ["moto", "valkey", "ceph", "chromium", "clients"]
     assert all(line.endswith("ready") or "missing: " in line for line in lines)
 
 

@@ -1,12 +1,12 @@
-"""The kinds of servers there are."""
+"""The kinds of servers there are, and what is installed like them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from servers import ceph, chromium, moto, valkey
-from servers.processes import Processes
+from servers import ceph, chromium, clients, moto, valkey
+from servers.processes import Processes, ServerError
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Kind:
     packages: tuple[str, ...] = ()
 
 
+def _no_server(_processes: Processes) -> dict[str, str]:
+    raise ServerError("there is nothing to start")
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -35,5 +39,6 @@ KINDS = {
         Kind("valkey", valkey.missing, valkey.version, valkey.start),
         Kind("ceph", ceph.missing, ceph.version, ceph.start, ceph.PACKAGES),
         Kind("chromium", chromium.missing, chromium.version, chromium.start, chromium.PACKAGES),
+        Kind("clients", clients.missing, clients.version, _no_server, clients.PACKAGES),
     )
 }

@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
         app.router.routes.extend(console_routes())
     for part in (meta, deletion, history, listing, locators):
         app.include_router(part.router)
-    app.front = EntryPaths(app.routed, files)
+    app.front = EntryPaths(*(_guarded(service, one) for one in (app.routed, files)))
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _show)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -87,10 +87,19 @@ class Retriever(FastAPI):
         await super().__call__(scope, receive, send)
 
 
+def _guarded(service: Service, app: ASGIApp) -> ASGIApp:
+    """Put the gate before an application, if there are credentials at all."""
+    if not service.settings.has_gate:
+        return app
+    from .security.gate import Gate
+
+    return Gate(app, lambda: service.guards)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    async with open_backend(service.settings) as backend:
+    async with open_backend(service.settings) as backend, service.guarded():
         service.backend = backend
         try:
             yield

@@ -25,7 +25,7 @@ _SUB_RESOURCES = frozenset({"meta", "locator", "retention-policy", "history"})
 class EntryPaths:
     """ASGI layer: the uid of a path below `/files/` becomes one encoded segment, which every router understands.
 
-    The uid itself is then in the scope's `path_uid`.
+    The uid itself is then in the scope's `path_uid`, and the sub-resource in `path_sub`, such as `/meta`.
 
     Args:
         app: Serves everything but entries themselves.
@@ -47,6 +47,7 @@ class EntryPaths:
                 await shown(problem, scope)(scope, receive, send)
                 return
             scope["path_uid"] = text
+            scope["path_sub"] = sub
             if text and not sub and scope["method"] in _READING:
                 app = self._entries
             else:

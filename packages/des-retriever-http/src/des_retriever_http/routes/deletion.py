@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
 from ..http.dates import parse_created_at
 from ..http.documenting import CreatedAt, problems
 from ..http.paths import Uid
 from ..http.problems import Problem
+from ..security.principals import principal_of
 from ..service import service_of
 
 __all__ = ["router"]
@@ -35,7 +35,7 @@ class Tombstoned(BaseModel):
     sequence: int = Field(description="Number of the commit in the file's shard.")
 
 
-@router.delete("/files/{uid}", responses=problems(400, 401, 404, 409, 410, 422, 502, 503))
+@router.delete("/files/{uid}", responses=problems(400, 401, 403, 404, 409, 410, 422, 502, 503))
 async def delete_file(
     request: Request,
     uid: Uid,
@@ -43,7 +43,7 @@ async def delete_file(
     reason: Annotated[Reason, Query(description="Why.")],
     deleted_by: Annotated[str, Query(description="Who asks for it; kept in the history.", max_length=256)] = "",
     ticket_id: Annotated[str | None, Query(description="Reference of the request.", max_length=256)] = None,
-    x_api_key: Annotated[str | None, Header(description="`DES_DELETE_API_KEY`.")] = None,
+    x_api_key: Annotated[str | None, Header(description="A key that allows `write`.")] = None,
 ) -> Tombstoned:
     """Delete a file, by one commit in its shard.
 
@@ -51,20 +51,15 @@ async def delete_file(
     When the answer is lost, or 503, do it again: it is 410 if it was done.
     """
     service = service_of(request)
-    _authorize(service.settings.delete_api_key, x_api_key)
+    principal = principal_of(request.scope)
+    if principal is None:
+        raise Problem(503, "not_configured", "Delete API not configured: the service knows nobody who may")
     if not deleted_by.strip():
         raise Problem(400, "invalid_input", "deleted_by is required")
     time = parse_created_at(created_at)
     if service.backend.des_store is None:
         raise Problem(503, "unsupported_operation", "Deletion not supported for this backend")
     sequence = await service.backend.delete(
-        uid, time, reason=reason.value, by=deleted_by.strip(), ticket=ticket_id or None
+        uid, time, reason=reason.value, by=f"{deleted_by.strip()} ({principal.id})", ticket=ticket_id or None
     )
     return Tombstoned(sequence=sequence)
-
-
-def _authorize(expected: SecretStr | None, given: str | None) -> None:
-    if expected is None:
-        raise Problem(503, "not_configured", "Delete API not configured")
-    if given is None or not hmac.compare_digest(given.encode(), expected.get_secret_value().encode()):
-        raise Problem(401, "unauthorized", "Unauthorized", headers={"WWW-Authenticate": "X-API-Key"})

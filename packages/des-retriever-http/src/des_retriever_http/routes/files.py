@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from des_format.entry import Codec
 from des_format.errors import CorruptArchiveError
 from fastapi import Header, Query
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,6 +34,7 @@ __all__ = ["FileEndpoint", "answer_with", "described_responses", "file_routes", 
 # A range of an entry of this size or less is cut from the whole, which is one request and is checked.
 _WHOLE_FOR_RANGE_BYTES = 64 * 2**10
 _MAX_FIELDS = 16
+_BOOLEAN = TypeAdapter(bool)
 _RANGES = (b"accept-ranges", b"bytes")
 _VARIES = (b"vary", b"Accept-Encoding")
 
@@ -219,9 +221,17 @@ def _asked(scope: Scope) -> _Asked:
         scope["path_uid"],
         parse_created_at(given["created_at"]),
         headers,
-        given.get("download", "").lower() in ("1", "true"),
+        "download" in given and _boolean("download", given["download"]),
         "no-cache" in headers.get("cache-control", "").lower(),
     )
+
+
+def _boolean(name: str, text: str) -> bool:
+    """Read a parameter as those of all other routes are read."""
+    try:
+        return _BOOLEAN.validate_python(text)
+    except ValidationError:
+        raise Problem(422, "invalid_input", f"{name} is neither true nor false") from None
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -249,9 +259,8 @@ def _parameters(scope: Scope) -> dict[str, str]:
 
 def described_responses() -> dict[int | str, dict[str, Any]]:
     """What the document says of answers with a file."""
-    bytes_of_it: dict[str, Any] = {
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    }
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    bytes_of_it: dict[str, Any] = {"content": {"application/octet-stream": binary, "*/*": {}}}
     return {
         200: {"description": "The file", **bytes_of_it},
         206: {"description": "A part of it, or parts as multipart/byteranges", **bytes_of_it},

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from ..http.documenting import problems
 from ..http.problems import Problem
 from ..http.validators import made_at
+from ..security.principals import principal_of
 from ..service import service_of
 from ..storage.backend import Backend
 
@@ -22,7 +23,8 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["listing"])
 
-_MAX_CURSOR = 4096
+# With everything else of a query it stays below `DES_MAX_QUERY_BYTES`; a uid that can be read has room in it.
+_MAX_CURSOR = 3072
 
 Day = Annotated[str, Path(description="A UTC day, `YYYYMMDD`.", pattern=r"^[0-9]{8}$")]
 Shard = Annotated[str, Path(description="A shard, in hex.", pattern=r"^[0-9A-Fa-f]{1,4}$")]
@@ -117,6 +119,9 @@ async def list_files(
     A page reads the listing of its shards again from their beginning. Files that are added or deleted meanwhile are in
     it or not; no other file is missing, or there twice.
     """
+    principal = principal_of(request.scope)
+    if principal is not None and not principal.may_list(prefix):
+        raise Problem(403, "permission_denied", "Permission denied: give a prefix of uids that are all allowed")
     after = _decoded(cursor) if cursor else None
     found: list[StoredEntry] = []
     async for stored in _listed(service_of(request).backend, day, shard or None, prefix, after):
@@ -150,7 +155,7 @@ def _shown(stored: StoredEntry) -> ListedFile:
 
 
 def _encoded(last: StoredEntry) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.shard, last.entry.name]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([last.shard, last.entry.name], ensure_ascii=False).encode()).decode()
 
 
 def _decoded(cursor: str) -> tuple[str, str]:

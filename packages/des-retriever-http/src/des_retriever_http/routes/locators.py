@@ -90,6 +90,7 @@ class _Located:
             stored, payload, _codec = await _store(service).read_located(locator, limit_bytes=limit)
             found = Fetched(stored, payload if stored.entry.size <= limit else None)
             day = datetime.strptime(stored.day, "%Y%m%d").replace(tzinfo=UTC)
+            service.audit_link(scope, stored.entry.name, day)
             answer = await answer_with(
                 service, found, stored.entry.name, day, headers=headers_of(scope), cache_control=_PRIVATE
             )

@@ -34,8 +34,9 @@ def create() -> FastAPI:
             UNPROTECTED,
             extra={
                 "address": settings.retriever_host,
-                "advice": "EVERYBODY who reaches this address can read EVERYTHING: listen on 127.0.0.1, ask for client"
-                " certificates (DES_TLS_CLIENT_CA), or let nobody but an authenticating proxy reach it",
+                "advice": "EVERYBODY who reaches this address can read EVERYTHING: listen on 127.0.0.1, ask for"
+                " credentials (DES_AUTHORIZED_KEYS_PATH, DES_JWT_ISSUER) or client certificates (DES_TLS_CLIENT_CA), or"
+                " let nobody but an authenticating proxy reach it",
             },
         )
     _end_with_parent()
@@ -44,7 +45,8 @@ def create() -> FastAPI:
 
 def unprotected(settings: RetrieverSettings) -> bool:
     """Whether others than users of this machine can read without credentials."""
-    return settings.tls_client_ca is None and not _is_loopback(settings.retriever_host)
+    is_known = settings.is_authentication_required or settings.tls_client_ca is not None
+    return not is_known and not _is_loopback(settings.retriever_host)
 
 
 def _is_loopback(host: str) -> bool:

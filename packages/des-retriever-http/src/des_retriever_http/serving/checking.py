@@ -35,6 +35,12 @@ async def check(settings: RetrieverSettings, out: TextIO) -> None:
         began = time.monotonic()
         await backend.check()
         print(f"answers   in {(time.monotonic() - began) * 1000:.1f} ms", file=out)
+    if settings.has_gate:
+        from ..security.opening import open_guards
+
+        async with open_guards(settings) as (guards, _read_again):
+            known = guards.credentials()
+            print(f"keys      {len(known.api_keys)} API, {len(known.public_keys)} public", file=out)
     if unprotected(settings):
         print("warning   everybody who reaches this address can read everything", file=out)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from des_format.errors import ConfigurationError
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -109,13 +112,27 @@ class Operations:
             self.metrics.backend = backend.label
             self._service.backend = observed(backend, self.metrics, self._history, self._tracing)
             stack.callback(setattr, self._service, "backend", None)
+            read_again = await stack.enter_async_context(self._service.guarded())
+            self._refuse_replays()
             stack.push_async_callback(self._readiness.close)
             stack.callback(self._live.close)
             for work in (self._shedding.watch(), self._tick()):
                 stack.push_async_callback(_ended, asyncio.create_task(work))
             if self._drain is not None:
                 stack.callback(self._drain.install(asyncio.get_running_loop()))
+                stack.callback(_on_hangup(read_again))
             yield
+
+    def _refuse_replays(self) -> None:
+        """Refuse to start where a signature could be used once in each worker."""
+        settings = self._settings
+        if settings.workers == 1 or settings.auth_redis_url is not None or not settings.has_gate:
+            return
+        if self._service.guards.credentials().public_keys:
+            raise ConfigurationError(
+                "authorized_keys with several workers need DES_AUTH_REDIS_URL: each worker alone would accept the same"
+                " signed request once"
+            )
 
     def _forget_adapters(self) -> None:
         """Let a store that is opened again register anew."""
@@ -130,6 +147,19 @@ class Operations:
                 self._live.tick()
             except OSError as error:
                 log.warning(NOT_SHARED, extra={"error": str(error)})
+
+
+def _on_hangup(act: Callable[[], None]) -> Callable[[], None]:
+    """Do something at SIGHUP; return what undoes it. Nobody handles signals in other threads than the main one."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, act)
+
+    def undo() -> None:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+    return undo
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

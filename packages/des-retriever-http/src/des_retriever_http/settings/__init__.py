@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .console import ConsoleSettings
-from .deletion import DeletionSettings
 from .features import FeatureSettings
 from .locators import LocatorSettings
+from .security import SecuritySettings
 from .storage import StorageSettings
 
 __all__ = ["Settings"]
@@ -28,7 +28,7 @@ _SERVICE_LINK = re.compile(
 )
 
 
-class Settings(StorageSettings, FeatureSettings, DeletionSettings, LocatorSettings, ConsoleSettings, BaseSettings):
+class Settings(StorageSettings, FeatureSettings, LocatorSettings, SecuritySettings, ConsoleSettings, BaseSettings):
     """How the service runs. An argument beats its variable; what neither gives has the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)

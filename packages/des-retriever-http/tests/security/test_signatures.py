@@ -25,7 +25,7 @@ from .keys import public_key_item
 AT = {"created_at": "2025-11-25T08:00:00Z"}
 WHY = {**AT, "reason": "GDPR", "deleted_by": "dpo@example.org"}
 KEY = Ed25519PrivateKey.generate()
-KEYS = {
+KEYS: dict[str, Any] = {
     "ed25519": KEY,
     "p256": ec.generate_private_key(ec.SECP256R1()),
     "p384": ec.generate_private_key(ec.SECP384R1()),

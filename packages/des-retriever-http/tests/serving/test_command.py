@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,8 +17,10 @@ from random import Random
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from des_format.store import DesStore
 
+from ..security.keys import api_key_item, public_key_item
 from ..times import MORNING
 from .operated import value
 
@@ -205,3 +208,50 @@ def test_logs_are_lines_of_json_without_secrets(filled: Path) -> None:
     text = "\n".join(lines)
     assert [word for word in (*variables.values(), "wrong-key-of-me", link["token"]) if word in text] == []
     assert '"path": "/locators/..."' in text or '"path":"/locators/..."' in text
+
+
+def keys_in(folder: Path, *keys: str) -> Path:
+    items = [api_key_item(key, key, ["read"]) for key in keys]
+    path = folder.parent / "keys.json"
+    path.write_text(json.dumps({"api_keys": items}))
+    return path
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sighup_reads_the_credentials_again(filled: Path, workers: str) -> None:
+    variables = {"DES_AUTHORIZED_KEYS_PATH": str(keys_in(filled, "old")), "DES_CREDENTIALS_RELOAD_SECONDS": "3600"}
+    with running(filled, "--workers", workers, **variables) as (process, client):
+
+        def status(key: str) -> int:
+            try:
+                return client.get("/files/a", params=AT, headers={"X-API-Key": key}).status_code
+            except httpx.HTTPError:
+                return 0
+
+        assert (status("old"), status("new")) == (200, 401)
+        keys_in(filled, "new")
+        assert status("new") == 401
+        process.send_signal(signal.SIGHUP)
+        until(lambda: [status("new") for _ in range(8)] == [200] * 8, "the new key")
+        assert status("old") == 401
+        assert process.poll() is None
+
+
+def test_signatures_are_not_accepted_once_by_each_worker(filled: Path) -> None:
+    document = filled.parent / "keys.json"
+    document.write_text(json.dumps({"authorized_keys": [public_key_item(Ed25519PrivateKey.generate(), ["read"])]}))
+    words = command(str(filled), "--host", "127.0.0.1", "--port", str(free_port()), "--workers", "2")
+    variables = environment(DES_AUTHORIZED_KEYS_PATH=str(document))
+    done = subprocess.run([*words, "--check"], env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "DES_AUTH_REDIS_URL" in done.stderr
+
+
+def test_the_check_reads_the_credentials(filled: Path) -> None:
+    words = command(str(filled), "--check")
+    variables = environment(DES_AUTHORIZED_KEYS_PATH=str(keys_in(filled, "one", "two")))
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "keys      2 API, 0 public" in done.stdout, "warning" in done.stdout) == (0, True, False)
+    (filled.parent / "keys.json").write_text("{}")
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "no key in it" in done.stderr) == (2, True)

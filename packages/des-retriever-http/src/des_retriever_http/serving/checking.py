@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..storage.opening import open_backend, store_url
 from .application import unprotected
-from .operating import RetrieverSettings
+from .operating import RetrieverSettings, refuse_replays
 from .running import address
 
 __all__ = ["check"]
@@ -39,6 +39,7 @@ async def check(settings: RetrieverSettings, out: TextIO) -> None:
         from ..security.opening import open_guards
 
         async with open_guards(settings) as (guards, _read_again):
+            refuse_replays(settings, guards)
             known = guards.credentials()
             print(f"keys      {len(known.api_keys)} API, {len(known.public_keys)} public", file=out)
     if unprotected(settings):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from des_format.errors import ConfigurationError
 from fastapi import FastAPI
@@ -32,7 +33,10 @@ from ..shedding import Shedding
 from ..storage.opening import open_backend
 from .draining import Drain
 
-__all__ = ["Operations", "RetrieverSettings", "shared_folder"]
+if TYPE_CHECKING:
+    from ..security.gate import Guards
+
+__all__ = ["Operations", "RetrieverSettings", "refuse_replays", "shared_folder"]
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 NOT_SHARED = "figures_not_shared"
@@ -48,6 +52,18 @@ def shared_folder() -> Path | None:
     """Return the folder in which the workers of one command share metrics; None for a single process."""
     folder = os.environ.get(SHARED)
     return Path(folder) if folder else None
+
+
+def refuse_replays(settings: RetrieverSettings, guards: Guards) -> None:
+    """Refuse to start where each worker alone would accept the same signed request once.
+
+    Raises:
+        ConfigurationError: It is so.
+    """
+    if settings.workers > 1 and settings.auth_redis_url is None and guards.credentials().public_keys:
+        raise ConfigurationError(
+            "authorized_keys with several workers need DES_AUTH_REDIS_URL, where they see each other's nonces"
+        )
 
 
 class Operations:
@@ -113,7 +129,8 @@ class Operations:
             self._service.backend = observed(backend, self.metrics, self._history, self._tracing)
             stack.callback(setattr, self._service, "backend", None)
             read_again = await stack.enter_async_context(self._service.guarded())
-            self._refuse_replays()
+            if self._settings.has_gate:
+                refuse_replays(self._settings, self._service.guards)
             stack.push_async_callback(self._readiness.close)
             stack.callback(self._live.close)
             for work in (self._shedding.watch(), self._tick()):
@@ -122,17 +139,6 @@ class Operations:
                 stack.callback(self._drain.install(asyncio.get_running_loop()))
                 stack.callback(_on_hangup(read_again))
             yield
-
-    def _refuse_replays(self) -> None:
-        """Refuse to start where a signature could be used once in each worker."""
-        settings = self._settings
-        if settings.workers == 1 or settings.auth_redis_url is not None or not settings.has_gate:
-            return
-        if self._service.guards.credentials().public_keys:
-            raise ConfigurationError(
-                "authorized_keys with several workers need DES_AUTH_REDIS_URL: each worker alone would accept the same"
-                " signed request once"
-            )
 
     def _forget_adapters(self) -> None:
         """Let a store that is opened again register anew."""

@@ -14,6 +14,7 @@ from obstore.store import S3Store
 
 from .checksums import is_sent
 from .credentials import ObstoreCredentials
+from .parallel import parallel_reads
 from .settings import S3Settings
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class Clients:
                 config=self.settings.boto_config(),
             )
         return self._sync
+
+    @property
+    def parallel_reads(self) -> int:
+        """How many reads may run at the same time; by a client of the caller's, as many as it keeps connections."""
+        return parallel_reads() if self.given is None else parallel_reads(self.given.meta.config.max_pool_connections)
 
     @property
     def sends_crc32c(self) -> bool:

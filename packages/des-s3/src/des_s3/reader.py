@@ -31,7 +31,7 @@ class S3DesReader(DesReader):
         verify: As for `DesReader`.
         max_entry_bytes: As for `DesReader`.
         cost: As for `DesReader`.
-        max_parallel: Requests of a batch at the same time.
+        max_parallel: Requests of batches at the same time; see `S3RangeSource`.
         connection: Other arguments of `S3ObjectStore`, such as `endpoint_url`, `session`, `retries`, `metrics`.
 
     Raises:
@@ -49,7 +49,7 @@ class S3DesReader(DesReader):
         verify: bool = True,
         max_entry_bytes: int = DEFAULT_MAX_ENTRY_BYTES,
         cost: TransferCost | None = None,
-        max_parallel: int = 16,
+        max_parallel: int | None = None,
         **connection: Any,
     ) -> None:
         self._store = S3ObjectStore(bucket, client=s3_client, **connection)
@@ -80,7 +80,7 @@ class AsyncS3DesReader(AsyncDesReader):
         verify: bool = True,
         max_entry_bytes: int = DEFAULT_MAX_ENTRY_BYTES,
         cost: TransferCost | None = None,
-        max_parallel: int = 16,
+        max_parallel: int | None = None,
         **connection: Any,
     ) -> AsyncS3DesReader:
         """Open an archive; arguments and errors as for `S3DesReader`."""

@@ -32,11 +32,13 @@ from des_format.ports.objects import (
     ObjectStore,
     PutMode,
     PutResult,
+    ReadsInParallel,
 )
 
 from .breaker import Breaker
 from .copying import copy_object
 from .metrics import S3Metrics
+from .parallel import parallel_reads
 from .versions import Versions, is_big_file, is_immutable
 
 __all__ = ["PlaceStore", "Replica", "ReplicatedObjectStore", "WritePolicy"]
@@ -176,6 +178,11 @@ class ReplicatedObjectStore(ThreadedObjectStore):
     def place(self) -> str:
         """The name of this place, which no other one has."""
         return str(getattr(self.primary, "place", self._places[0].name))
+
+    @property
+    def parallel_reads(self) -> int:
+        """As for `S3ObjectStore`; that of the primary, if it has one."""
+        return self.primary.parallel_reads if isinstance(self.primary, ReadsInParallel) else parallel_reads()
 
     # -- reading ----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from botocore.config import Config
 from des_format.errors import ConfigurationError
 
 from .checksums import UploadChecksums, check_upload_checksums
+from .parallel import MAX_PARALLEL
 from .retries import RetryPolicy
 
 __all__ = ["AddressingStyle", "S3Settings"]
@@ -21,7 +22,6 @@ _CUSTOMER = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
 _SERVER = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 _MAKES_OBJECT = frozenset({"put_object", "create_multipart_upload", "copy_object"})
 _TAKES_KEY = _MAKES_OBJECT | {"get_object", "head_object", "upload_part", "complete_multipart_upload"}
-_POOL_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class S3Settings:
             "retries": {"total_max_attempts": 1, "mode": "standard"},
             "connect_timeout": self.connect_timeout_seconds,
             "read_timeout": self.read_timeout_seconds,
-            "max_pool_connections": _POOL_SIZE,
+            "max_pool_connections": MAX_PARALLEL,
             # Checksums of S3's own: foreign services send that of the whole object with a range, or refuse trailers.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,8 +22,6 @@ from .pinned import PinnedArchive, Read
 
 __all__ = ["AsyncS3RangeSource", "S3RangeSource"]
 
-_MAX_PARALLEL = 16
-
 
 class Archives(Protocol):
     """Where archives are: an `S3ObjectStore` or a `ZonedObjectStore`."""
@@ -35,6 +34,9 @@ class Archives(Protocol):
 
     @property
     def backend(self) -> str: ...
+
+    @property
+    def parallel_reads(self) -> int: ...
 
     def get(self, path: str, *, options: GetOptions | None = None) -> LoadedResult: ...
 
@@ -52,7 +54,9 @@ class S3RangeSource:
         key: Its key there.
         cache: Keeps tails and index blocks, by version. With a cached tail the first request is that for a payload;
             if the archive was replaced, that is an `ObjectChangedError`, and the next reader sees the new one.
-        max_parallel: Requests at the same time.
+        max_parallel: Requests at the same time, of all batches, each in a thread that stays until `close`; None for
+            what the store says: 256, or less where few files may be open or a client of the caller's keeps fewer
+            connections.
         metrics: Count range reads; None for those of the store.
     """
 
@@ -62,13 +66,13 @@ class S3RangeSource:
         key: str,
         *,
         cache: IndexCache | None = None,
-        max_parallel: int = _MAX_PARALLEL,
+        max_parallel: int | None = None,
         metrics: S3Metrics | None = None,
     ) -> None:
         self.archive = PinnedArchive(store.place, key)
         self._store = store
         self._cache = cache
-        self._max_parallel = max_parallel
+        self._max_parallel = max_parallel or store.parallel_reads
         self._metrics = metrics or store.metrics
         self._backend = store.backend
         self._guard = threading.Lock()
@@ -121,7 +125,22 @@ class S3RangeSource:
     def _fetch_all(self, reads: Sequence[Read]) -> list[bytes]:
         if len(reads) < 2:
             return [self._fetch(read) for read in reads]
-        return list(self._pool().map(self._fetch, reads))
+        fetched = [b""] * len(reads)
+        # Each worker takes the next read until none is left, which costs less than a task for each read.
+        numbers = iter(range(len(reads)))
+
+        def work() -> None:
+            try:
+                for number in numbers:
+                    fetched[number] = self._fetch(reads[number])
+            except BaseException:
+                deque(numbers, maxlen=0)  # Nobody needs the rest.
+                raise
+
+        pool = self._pool()
+        for done in [pool.submit(work) for _ in range(min(self._max_parallel, len(reads)))]:
+            done.result()
+        return fetched
 
     def _fetch(self, read: Read) -> bytes:
         try:
@@ -159,13 +178,13 @@ class AsyncS3RangeSource:
         key: str,
         *,
         cache: AsyncIndexCache | None = None,
-        max_parallel: int = _MAX_PARALLEL,
+        max_parallel: int | None = None,
         metrics: S3Metrics | None = None,
     ) -> None:
         self.archive = PinnedArchive(store.place, key)
         self._store = store
         self._cache = cache
-        self._slots = asyncio.Semaphore(max_parallel)
+        self._slots = asyncio.Semaphore(max_parallel or store.parallel_reads)
         self._metrics = metrics or store.metrics
         self._backend = store.backend
 

@@ -129,6 +129,11 @@ class S3ObjectStore:
         return f"{self._clients.settings.endpoint_url or ''}/{self.bucket}/{self.prefix}".rstrip("/")
 
     @property
+    def parallel_reads(self) -> int:
+        """How many reads of a batch run at the same time; see `des_format.ports.objects.ReadsInParallel`."""
+        return self._clients.parallel_reads
+
+    @property
     def if_match_quotes(self) -> bool | None:
         """Whether conditional writes send a version's quotes; None while that is not known."""
         return self._quotes.known

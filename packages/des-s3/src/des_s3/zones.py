@@ -116,6 +116,11 @@ class ZonedObjectStore(ThreadedObjectStore):
         """Those of the first zone; zones opened from one file share them."""
         return self._store(self.zones[0]).metrics
 
+    @property
+    def parallel_reads(self) -> int:
+        """As for `S3ObjectStore`; of the zone that has the fewest, because a batch may be all in that one."""
+        return min(store.parallel_reads for store in self._stores.values())
+
     def _store(self, zone: Zone) -> _ZoneStore:
         return self._stores[zone.name]
 

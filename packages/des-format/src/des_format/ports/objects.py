@@ -42,6 +42,7 @@ __all__ = [
     "OffsetRange",
     "PutMode",
     "PutResult",
+    "ReadsInParallel",
     "SuffixRange",
     "TakesTurns",
     "Turn",
@@ -220,6 +221,14 @@ class Creates(Protocol):
             ObjectExistsError: The key is taken, here or at `commit`.
         """
         ...
+
+
+@runtime_checkable
+class ReadsInParallel(Protocol):
+    """Optional capability: it says how many reads at the same time pay, where latency is what they wait for."""
+
+    @property
+    def parallel_reads(self) -> int: ...
 
 
 class Turn(Protocol):

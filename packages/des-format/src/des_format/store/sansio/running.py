@@ -40,6 +40,7 @@ from .effects import (
     Write,
 )
 from .flights import AsyncFlights, Flights
+from .widths import Widths
 
 __all__ = ["AsyncRunner", "LoopRunner", "Runner"]
 
@@ -108,7 +109,8 @@ class Runner:
     Args:
         objects: The object store.
         cache: Where index blocks are kept, or None.
-        concurrency: Requests of one batch that run at the same time.
+        concurrency: Requests of one batch that run at the same time; None for 32, or for a batch of reads as many as
+            the object store says (`ReadsInParallel`). There are no more threads than that, for all batches.
         sleep: What waits; tests replace it.
     """
 
@@ -117,13 +119,13 @@ class Runner:
         objects: ObjectStore,
         *,
         cache: IndexCache | None = None,
-        concurrency: int = 32,
+        concurrency: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.objects = objects
         self._cache = cache
         self._expiring = _expires(cache)
-        self._concurrency = concurrency
+        self._widths = Widths(objects, concurrency, usual=32)
         self._sleep = sleep
         self._threads: ThreadPoolExecutor | None = None
         self._process = os.getpid()
@@ -156,7 +158,7 @@ class Runner:
                 replies[number] = self._reply(requests[number])
 
         pool = self._pool()
-        for done in [pool.submit(work) for _ in range(min(self._concurrency, len(requests)))]:
+        for done in [pool.submit(work) for _ in range(self._widths.of(requests))]:
             done.result()
         return replies
 
@@ -166,7 +168,7 @@ class Runner:
             self._guard, self._threads, self._process = threading.Lock(), None, os.getpid()
         with self._guard:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="des-store")
+                self._threads = ThreadPoolExecutor(self._widths.widest, thread_name_prefix="des-store")
             return self._threads
 
     def _reply(self, request: Request) -> Any:
@@ -233,20 +235,23 @@ class Runner:
 
 
 class AsyncRunner:
-    """Runs effects over an asynchronous object store; arguments as for `Runner`."""
+    """Runs effects over an asynchronous object store.
+
+    Arguments as for `Runner`; `concurrency` None stands for 64, and bounds each batch, however many there are.
+    """
 
     def __init__(
         self,
         objects: AsyncObjectStore,
         *,
         cache: AsyncIndexCache | None = None,
-        concurrency: int = 64,
+        concurrency: int | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.objects = objects
         self._cache = cache
         self._expiring = _expires_async(cache)
-        self._concurrency = concurrency
+        self._widths = Widths(objects, concurrency, usual=64)
         self._sleep = sleep
         self._flights = AsyncFlights()
 
@@ -275,7 +280,7 @@ class AsyncRunner:
                 replies[number] = await self._reply(requests[number])
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._concurrency, len(requests))):
+            for _ in range(self._widths.of(requests)):
                 group.create_task(work())
         return replies
 

@@ -48,6 +48,20 @@ async def test_a_uid_may_have_any_characters(client: httpx.AsyncClient, store: D
     assert (answer.status_code, answer.text) == (200, uid)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"), [("true", "attachment"), ("1", "attachment"), ("false", "inline"), ("0", "inline")]
+)
+async def test_a_file_is_offered_for_saving(client: httpx.AsyncClient, scan: bytes, text: str, kind: str) -> None:
+    answer = await client.get("/files/scan-7", params={**AT, "download": text})
+    assert answer.headers["content-disposition"] == f'{kind}; filename="scan-7"'
+
+
+@pytest.mark.parametrize("text", ["", "2", "maybe", "0.5"])
+async def test_what_is_neither_true_nor_false_is_refused(client: httpx.AsyncClient, scan: bytes, text: str) -> None:
+    answer = await client.get("/files/scan-7", params={**AT, "download": text})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
 async def test_ranges(client: httpx.AsyncClient, scan: bytes) -> None:
     answer = await client.get("/files/scan-7", params=AT, headers={"Range": "bytes=10-19"})
     assert (answer.status_code, answer.content) == (206, scan[10:20])

@@ -51,6 +51,13 @@ async def test_pages_hold_every_file_once(client: httpx.AsyncClient, names: list
     assert all(len(page) == limit for page in found[:-1])
 
 
+async def test_pages_may_end_with_a_long_uid(client: httpx.AsyncClient, store: DesStore) -> None:
+    names = ["ż" * 1000 + str(number) for number in range(5)]
+    store.put_many([NewEntry(name, MORNING, b"x") for name in names])
+    listed = [str(entry["uid"]) for page in await pages(client, limit=1) for entry in page]
+    assert sorted(listed) == names
+
+
 async def test_of_a_shard_and_with_a_prefix(client: httpx.AsyncClient, store: DesStore, names: list[str]) -> None:
     shard = store.shards(DAY)[0]
     of_shard = [stored.entry.name for stored in store.list(DAY, shard)]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from .problems import PROBLEM_TYPE
@@ -19,6 +20,7 @@ CreatedAt = Annotated[
     Query(
         description="When it was created: ISO 8601 with an offset, in which + is sent as %2B. Its UTC day counts.",
         examples=["2025-11-25T10:00:00Z"],
+        json_schema_extra={"format": "date-time"},
     ),
 ]
 
@@ -30,14 +32,18 @@ _MEANINGS = {
     409: "It contradicts what is there",
     410: "It was deleted, or has expired",
     412: "The file is another version",
-    413: "The request is too large",
+    413: "The body is over its limit",
+    414: "The query, or the uid, is over its limit",
     416: "No byte of the range is in the file",
     422: "A parameter is missing or has the wrong type",
     429: "Too many requests",
+    431: "The headers are over their limit",
     501: "The storage cannot do this",
     502: "The stored data is damaged",
     503: "The storage, or the service, is unavailable; try again",
 }
+
+_OF_LIMITS = (413, 414, 431, 503)
 
 
 class ProblemModel(BaseModel):
@@ -52,9 +58,11 @@ class ProblemModel(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what a route documents of its errors."""
+    """Return what a route documents of its errors; those of limits, which all routes have, are added."""
     content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+    return {
+        status: {"description": _MEANINGS[status], "content": content} for status in sorted({*statuses, *_OF_LIMITS})
+    }
 
 
 class ServedRoute(APIRoute):
@@ -68,5 +76,7 @@ class ServedRoute(APIRoute):
     """
 
     def __init__(self, path: str, document: Callable[..., Any], *, served_by: ASGIApp, **arguments: Any) -> None:
+        # Without it the document would say that all answers are JSON too.
+        arguments.setdefault("response_class", Response)
         super().__init__(path, document, **arguments)
         self.app = served_by

@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from .methods import allowed_methods
+
 __all__ = ["PROBLEM_TYPE", "Problem", "problem_of", "shown"]
 
 PROBLEM_TYPE = "application/problem+json"
@@ -124,4 +126,6 @@ def shown(error: Exception, scope: Scope) -> Response:
             log.error(REQUEST_FAILED, extra=fields, exc_info=error)
         else:
             log.warning(REQUEST_FAILED, extra={**fields, "error": str(error)})
+    if problem.status == 405:
+        problem.headers["Allow"] = allowed_methods(scope)
     return Response(problem.body(request_id), problem.status, problem.headers, PROBLEM_TYPE)

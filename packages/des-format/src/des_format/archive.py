@@ -75,8 +75,8 @@ class Archive:
         self.stats = ArchiveStats.of(footer)
         self.verify = verify
         self.max_entry_bytes = max_entry_bytes
-        self._cost = cost or TransferCost()
-        self._lookup = IndexLookup(footer, self._cost)
+        self.cost = cost or TransferCost()
+        self._lookup = IndexLookup(footer, self.cost)
         self._directory: Directory | None = None
         self._dictionary: ZstdDictionary | None = None
 
@@ -85,7 +85,7 @@ class Archive:
         self._lookup.keep(tail)
 
     def _fetch(self, reads: Sequence[ByteRange]) -> Steps[list[bytes]]:
-        return fetch(reads, self._cost)
+        return fetch(reads, self.cost)
 
     # -- whole entries ----------------------------------------------------------------------
 

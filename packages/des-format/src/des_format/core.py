@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from .catalog import ArchiveStats
 from .entry import Codec, Entry
+from .planner import TransferCost
 from .ranges import Steps
 from .scanning import Scanner
 
@@ -19,6 +20,7 @@ class ArchiveCore(Protocol):
     format_name: str
     has_checksums: bool
     stats: ArchiveStats
+    cost: TransferCost
 
     def get(self, name: str) -> Steps[tuple[Entry, bytes]]: ...
 

@@ -118,6 +118,23 @@ def test_an_entry_with_its_description_costs_what_its_payload_costs(
     assert metered.bytes_read - before < 10_000
 
 
+def test_many_entries_with_their_descriptions_take_as_few_rounds_as_one(
+    writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
+) -> None:
+    sizes = {str(16 * number): 9000 if number % 50 == 0 else 100 for number in range(2000)}
+    writer.put_many([NewEntry(name, morning, bytes(size)) for name, size in sizes.items()])
+    reader, runner = open_recorded(metered)
+    wanted = [(name, morning) for name in list(sizes)[::10]]
+    for rounds in (3, 1):  # Cold: the manifest, index blocks, records; warm: records.
+        metered.reset()
+        found = reader.read_entries(wanted, limit_bytes=100)
+        assert [len(one.payload) for one in found.values()] == [
+            100 if sizes[name] == 100 else 0 for name, _time in wanted
+        ]
+        assert len(asked(runner)) == rounds
+        assert sum(kinds(metered).values()) < len(wanted) / 4  # Neighbours are read together.
+
+
 def test_a_get_reads_no_more_than_a_block_and_the_record(
     writer: DesStore, metered: MeteredObjectStore, open_recorded: Open, morning: datetime
 ) -> None:

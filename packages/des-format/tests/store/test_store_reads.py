@@ -108,6 +108,28 @@ def test_a_payload_that_is_stored_with_zstd_is_passed_on_as_it_is_if_asked_for(
         assert store.read_entry("zstd.txt", morning, limit_bytes=899, keep_zstd=True).payload == b""
 
 
+def test_many_entries_are_read_together_with_their_descriptions(
+    objects: Any, open_any: OpenAny, morning: datetime
+) -> None:
+    payloads = {"plain": b"p" * 500, "zstd.txt": b"words " * 150, "big": bytes(range(256)) * 8, "empty": b""}
+    payloads |= {f"{number}": bytes([number]) * number for number in range(100)}
+    store = open_any(objects, make=True, n_bits=2, options=BIG)
+    store.put_many([NewEntry(name, morning, payload, {"n": name}) for name, payload in payloads.items()])
+    store.put("gone", morning, b"1")
+    store.delete("gone", morning, reason="asked to", by="me")
+    store.put("7", morning, b"newer")
+    payloads["7"] = b"newer"
+    wanted = [(name, morning) for name in [*payloads, "gone", "none", "plain"]]
+    for reader in (store, open_any(objects)):
+        for limit in (10_000, 600, 0):
+            found = reader.read_entries(iter(wanted), limit_bytes=limit)
+            assert [name for name, _time in found] == list(payloads)
+            for (name, _time), (stored, payload, codec) in found.items():
+                assert stored == reader.get_entry(name, morning)
+                assert (payload, codec) == (payloads[name] if len(payloads[name]) <= limit else b"", Codec.NONE)
+    assert store.read_entries([], limit_bytes=1) == {}
+
+
 def test_together_with_its_description_a_deleted_entry_is_not_read_either(store: Any, morning: datetime) -> None:
     store.put("a", morning, b"1")
     assert store.read_entry("a", morning)[1] == b"1"

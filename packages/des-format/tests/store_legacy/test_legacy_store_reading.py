@@ -68,6 +68,23 @@ def test_an_entry_is_read_together_with_its_description(open_store: Any, recordi
         store.read_entry("263", NOON)
 
 
+def test_many_entries_are_read_together_with_their_descriptions(
+    open_store: Any, recording: Any, build_des_core: Any
+) -> None:
+    payloads = {str(7 + 256 * number): bytes([number]) * number for number in range(1, 60)}
+    objects = recording({ARCHIVE: build_des_core(payloads | {"big": BIG})})
+    store = open_store(objects)
+    wanted = [(name, NOON) for name in payloads]
+    found = store.read_entries([*wanted, ("263000", NOON)], limit_bytes=40)
+    assert list(found) == wanted
+    for (name, _time), read in found.items():
+        expected = payloads[name] if len(payloads[name]) <= 40 else b""
+        assert read == (store.get_entry(name, NOON), expected, Codec.NONE)
+    objects.forget()
+    assert store.read_entries(wanted, limit_bytes=40) == found
+    assert objects.count("get") <= 2
+
+
 def test_a_listing_is_believed_for_its_time_and_archives_are_not_opened_again(
     open_store: Any, recording: Any, build_des_core: Any, clock: Any
 ) -> None:

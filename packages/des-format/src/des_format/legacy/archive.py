@@ -55,6 +55,7 @@ class LegacyArchive(ABC):
         self.max_entry_bytes = max_entry_bytes
         self._table = table
         self._fetcher = fetcher
+        self.cost = fetcher.cost
         self._meta = meta
 
     @abstractmethod

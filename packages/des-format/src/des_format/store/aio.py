@@ -75,6 +75,10 @@ class _AsyncStoreReads:
         found = await self._run(self._reads.get_many(list(dict.fromkeys(requests))))
         return {request: one.payload for request, one in found.items()}
 
+    async def read_entries(self, requests: Iterable[Request], *, limit_bytes: int) -> dict[Request, ReadEntry]:
+        """Return the descriptions of many entries with their payloads; arguments and errors as for `DesStore`."""
+        return await self._run(self._reads.get_many_within(list(dict.fromkeys(requests)), limit_bytes))
+
     async def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
         """Return where an entry is and what its archive says about it, without reading its payload."""
         return (await self._run(self._reads.find(uid, created_at))).stored

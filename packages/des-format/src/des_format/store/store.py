@@ -97,6 +97,15 @@ class _StoreReads:
         found = self._run(self._reads.get_many(list(dict.fromkeys(requests))))
         return {request: one.payload for request, one in found.items()}
 
+    def read_entries(self, requests: Iterable[Request], *, limit_bytes: int) -> dict[Request, ReadEntry]:
+        """Return the descriptions of many entries with their payloads; missing and deleted ones are left out.
+
+        Args:
+            requests: Their `(uid, created_at)`.
+            limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result.
+        """
+        return self._run(self._reads.get_many_within(list(dict.fromkeys(requests)), limit_bytes))
+
     def get_entry(self, uid: Uid, created_at: datetime) -> StoredEntry:
         """Return where an entry is and what its archive says about it, without reading its payload."""
         return self._run(self._reads.find(uid, created_at)).stored

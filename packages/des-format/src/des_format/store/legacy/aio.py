@@ -71,6 +71,10 @@ class AsyncLegacyStore:
         found = await self._runner.run(self._reads.get_many(requests))
         return {request: located.payload for request, located in found.items()}
 
+    async def read_entries(self, requests: Iterable[Request], *, limit_bytes: int) -> dict[Request, ReadEntry]:
+        """Return the descriptions of many entries with their payloads; arguments and errors as for `LegacyStore`."""
+        return await self._runner.run(self._reads.get_many_within(list(dict.fromkeys(requests)), limit_bytes))
+
     async def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> bytes:
         """Return payload bytes `[start, end)`."""
         return await self._runner.run(self._reads.read_range(uid, created_at, start, end))

@@ -5,11 +5,10 @@ Source: docs/legacy-formats.md, section "Stores".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
-from ...core import ArchiveCore
 from ...entry import Codec, Entry
 from ...errors import (
     CorruptArchiveError,
@@ -20,9 +19,9 @@ from ...errors import (
     ObjectNotFoundError,
     UnsupportedFormatError,
 )
-from ...ranges import Steps
 from ..model.keys import ShardKey
 from ..reading.listing import ReadEntry, StoredEntry
+from ..reading.ways import Way, descriptions, payloads, within
 from ..sansio.effects import Effects, together, value_of
 from .archives import Archives, Opened, again
 from .deletions import Ledger, Sidecars
@@ -59,8 +58,6 @@ class Located(NamedTuple):
     codec: Codec = Codec.NONE
 
 
-_Parts = tuple[Entry, bytes] | tuple[Entry, bytes, Codec]
-_Reading = Callable[[ArchiveCore, Sequence[str]], "Steps[Mapping[str, _Parts]]"]
 _Outcomes = dict[Wanted, Located | DesError]
 
 
@@ -94,16 +91,16 @@ class LegacyReads:
             EntryNotFoundError: It is in none of its shard's archives, and all of them could be read.
             CorruptArchiveError: It is damaged, or may be in an archive that is.
         """
-        return (yield from self._one(uid, created_at, _payloads))
+        return (yield from self._one(uid, created_at, payloads))
 
     def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int, keep_zstd: bool) -> Effects[ReadEntry]:
         """As `get`, within a limit, as `Archive.get_within` has it."""
-        located = yield from self._one(uid, created_at, _within(limit_bytes, keep_zstd))
+        located = yield from self._one(uid, created_at, within(limit_bytes, keep_zstd=keep_zstd))
         return ReadEntry(self._stored(located), located.payload, located.codec)
 
     def find(self, uid: Uid, created_at: datetime) -> Effects[Located]:
         """As `get`, without the payload."""
-        return (yield from self._one(uid, created_at, _descriptions))
+        return (yield from self._one(uid, created_at, descriptions))
 
     def describe(self, uid: Uid, created_at: datetime) -> Effects[StoredEntry]:
         """As `find`, with the place of the entry in the store."""
@@ -116,13 +113,22 @@ class LegacyReads:
 
     def get_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Located]]:
         """Read many entries of any shards; those that are missing or deleted are left out."""
+        return (yield from self._many(requests, payloads))
+
+    def get_many_within(self, requests: Iterable[Request], limit_bytes: int) -> Effects[dict[Request, ReadEntry]]:
+        """As `get_many`, within a limit, as `get_within` has it."""
+        found = yield from self._many(requests, within(limit_bytes))
+        return {
+            request: ReadEntry(self._stored(located), located.payload, located.codec)
+            for request, located in found.items()
+        }
+
+    def _many(self, requests: Iterable[Request], read: Way) -> Effects[dict[Request, Located]]:
         located: dict[Request, tuple[Places, Wanted]] = {request: self._locate(*request) for request in requests}
         groups: dict[Places, dict[Wanted, None]] = {}
         for places, wanted in located.values():
             groups.setdefault(places, {})[wanted] = None
-        results = yield from together(
-            [self._search(places, list(group), _payloads) for places, group in groups.items()]
-        )
+        results = yield from together([self._search(places, list(group), read) for places, group in groups.items()])
         outcomes: dict[Places, _Outcomes] = dict(zip(groups, map(value_of, results), strict=True))
         found: dict[Request, Located] = {}
         for request, (places, wanted) in located.items():
@@ -154,7 +160,7 @@ class LegacyReads:
         name, places = self.layout.places(uid, created_at)
         return tuple(places), Wanted(name, created_at.astimezone(UTC))
 
-    def _one(self, uid: Uid, created_at: datetime, read: _Reading) -> Effects[Located]:
+    def _one(self, uid: Uid, created_at: datetime, read: Way) -> Effects[Located]:
         places, wanted = self._locate(uid, created_at)
         outcomes = yield from self._search(places, [wanted], read)
         located: Located = value_of(outcomes[wanted])
@@ -162,7 +168,7 @@ class LegacyReads:
 
     # -- shards -----------------------------------------------------------------------------
 
-    def _search(self, places: Places, wanted: Sequence[Wanted], read: _Reading) -> Effects[_Outcomes]:
+    def _search(self, places: Places, wanted: Sequence[Wanted], read: Way) -> Effects[_Outcomes]:
         """Look into shards; once more from a fresh listing when an object was replaced or has gone since."""
         shelves = yield from self._shelves(places)
         try:
@@ -191,7 +197,7 @@ class LegacyReads:
         return shelves
 
     def _search_shelves(
-        self, shelves: dict[ShardKey, Shelf], wanted: Sequence[Wanted], read: _Reading
+        self, shelves: dict[ShardKey, Shelf], wanted: Sequence[Wanted], read: Way
     ) -> Effects[_Outcomes]:
         ledger = yield from self.sidecars.ledger(shelves.values())
         outcomes: _Outcomes = {one: _deleted(one) for one in wanted if ledger.deletions.names(*one)}
@@ -213,7 +219,7 @@ class LegacyReads:
         return outcomes
 
     def _read(
-        self, opened: Opened, ledger: Ledger, wanted: Sequence[Wanted], read: _Reading, outcomes: _Outcomes
+        self, opened: Opened, ledger: Ledger, wanted: Sequence[Wanted], read: Way, outcomes: _Outcomes
     ) -> Effects[None]:
         visible = [
             one
@@ -245,32 +251,7 @@ class LegacyReads:
             opened = yield from self.archives.open(found)
         except BROKEN:
             return None
-        return set((yield from opened.source.run(_descriptions(opened.core, names))))
-
-
-def _payloads(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
-    return core.get_many(names)
-
-
-def _descriptions(core: ArchiveCore, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
-    found = {}
-    for name in names:
-        entry = yield from core.find(name)
-        if entry is not None:
-            found[name] = (entry, b"")
-    return found
-
-
-def _within(limit_bytes: int, keep_zstd: bool) -> _Reading:
-    def read(core: ArchiveCore, names: Sequence[str]) -> Steps[Mapping[str, _Parts]]:
-        found = {}
-        for name in names:
-            parts = yield from core.get_within(name, limit_bytes, keep_zstd=keep_zstd)
-            if parts is not None:
-                found[name] = parts
-        return found
-
-    return read
+        return set((yield from opened.source.run(descriptions(opened.core, names))))
 
 
 def _groups(archives: Sequence[Found]) -> Iterator[Sequence[Found]]:

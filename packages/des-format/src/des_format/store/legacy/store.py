@@ -99,6 +99,15 @@ class LegacyStore:
         found = self._runner.run(self._reads.get_many(requests))
         return {request: located.payload for request, located in found.items()}
 
+    def read_entries(self, requests: Iterable[Request], *, limit_bytes: int) -> dict[Request, ReadEntry]:
+        """Return the descriptions of many entries with their payloads; missing and deleted ones are left out.
+
+        Args:
+            requests: Their `(uid, created_at)`.
+            limit_bytes: Of a payload of more bytes nothing is read, and it is empty in the result.
+        """
+        return self._runner.run(self._reads.get_many_within(list(dict.fromkeys(requests)), limit_bytes))
+
     def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> bytes:
         """Return payload bytes `[start, end)`, as `DesReader.read_range` does; errors as `get`."""
         return self._runner.run(self._reads.read_range(uid, created_at, start, end))

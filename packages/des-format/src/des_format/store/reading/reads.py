@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from ...archive import Archive
 from ...entry import Codec, Entry
 from ...errors import (
     CorruptArchiveError,
@@ -27,7 +26,6 @@ from ...errors import (
     ObjectNotFoundError,
 )
 from ...opening import ReadOptions
-from ...ranges import Steps
 from ...routing import locate_shard
 from ..descriptor import Descriptor
 from ..model.commits import ArchiveRow
@@ -38,6 +36,7 @@ from ..sansio.effects import Effects, together, value_of
 from .archives import StoredArchive
 from .listing import ReadEntry, StoredEntry
 from .snapshots import View
+from .ways import Way, descriptions, payloads, within
 
 __all__ = ["Archives", "Found", "Reads"]
 
@@ -136,30 +135,35 @@ class Reads:
             EntryNotFoundError: It never was there.
         """
         where, name = self.locate(uid, created_at)
-        found = yield from self._in_shard(where, [name], _payloads)
+        found = yield from self._in_shard(where, [name], payloads)
         return found[name] if name in found else (yield from self._absent(where, name))
 
     def find(self, uid: Uid, created_at: datetime) -> Effects[Found]:
         """As `get`, without the payload."""
         where, name = self.locate(uid, created_at)
-        found = yield from self._in_shard(where, [name], _descriptions)
+        found = yield from self._in_shard(where, [name], descriptions)
         return found[name] if name in found else (yield from self._absent(where, name))
 
     def get_within(self, uid: Uid, created_at: datetime, limit_bytes: int, keep_zstd: bool) -> Effects[ReadEntry]:
         """As `get`, within a limit, as `Archive.get_within` has it."""
         where, name = self.locate(uid, created_at)
-        found = yield from self._in_shard(where, [name], _within(limit_bytes, keep_zstd))
+        found = yield from self._in_shard(where, [name], within(limit_bytes, keep_zstd=keep_zstd))
         if name not in found:
             yield from self._absent(where, name)
         return ReadEntry(found[name].stored, found[name].payload, found[name].codec)
 
     def get_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Found]]:
         """Read many entries of any shards; those that are missing or deleted are left out."""
-        return (yield from self._many(requests, _payloads))
+        return (yield from self._many(requests, payloads))
+
+    def get_many_within(self, requests: Iterable[Request], limit_bytes: int) -> Effects[dict[Request, ReadEntry]]:
+        """As `get_many`, within a limit, as `get_within` has it."""
+        found = yield from self._many(requests, within(limit_bytes))
+        return {request: ReadEntry(one.stored, one.payload, one.codec) for request, one in found.items()}
 
     def find_many(self, requests: Iterable[Request]) -> Effects[dict[Request, Found]]:
         """As `get_many`, without payloads."""
-        return (yield from self._many(requests, _descriptions))
+        return (yield from self._many(requests, descriptions))
 
     def read_range(self, uid: Uid, created_at: datetime, start: int, end: int) -> Effects[bytes]:
         """Read payload bytes `[start, end)`, as `DesReader.read_range` does."""
@@ -172,7 +176,7 @@ class Reads:
             raise EntryDeletedError(f"entry {name!r} of {where} was deleted")
         raise EntryNotFoundError(f"no entry {name!r} in shard {where}")
 
-    def _many(self, requests: Iterable[Request], read: _Reading) -> Effects[dict[Request, Found]]:
+    def _many(self, requests: Iterable[Request], read: Way) -> Effects[dict[Request, Found]]:
         places = {request: self.locate(*request) for request in requests}
         names: dict[ShardKey, list[str]] = {}
         for where, name in dict.fromkeys(places.values()):
@@ -181,7 +185,7 @@ class Reads:
         found = dict(zip(names, (value_of(result) for result in results), strict=True))
         return {request: found[where][name] for request, (where, name) in places.items() if name in found[where]}
 
-    def _in_shard(self, where: ShardKey, names: Sequence[str], read: _Reading) -> Effects[dict[str, Found]]:
+    def _in_shard(self, where: ShardKey, names: Sequence[str], read: Way) -> Effects[dict[str, Found]]:
         """Find names in a shard; once more from a fresh manifest when an archive has gone meanwhile."""
         state = yield from self.view.state(where)
         try:
@@ -194,9 +198,7 @@ class Reads:
                 ) from error
             return (yield from self._search(where, newer, names, read))
 
-    def _search(
-        self, where: ShardKey, state: ShardState, names: Sequence[str], read: _Reading
-    ) -> Effects[dict[str, Found]]:
+    def _search(self, where: ShardKey, state: ShardState, names: Sequence[str], read: Way) -> Effects[dict[str, Found]]:
         """Ask the archives in groups, newest first, until every name is found."""
         found: dict[str, Found] = {}
         rows = state.newest_first()
@@ -209,7 +211,7 @@ class Reads:
         return found
 
     def _search_group(
-        self, state: ShardState, group: Sequence[StoredArchive], names: Sequence[str], read: _Reading
+        self, state: ShardState, group: Sequence[StoredArchive], names: Sequence[str], read: Way
     ) -> Effects[dict[str, Found]]:
         """Look names up in the indexes of a group in one round, then read each from the newest that may hold it."""
         visible = [[name for name in names if not state.hides(name, archive.row)] for archive in group]
@@ -235,7 +237,7 @@ class Reads:
             holders = {name: rest[1:] for name, rest in holders.items() if name not in found and rest[1:]}
         return found
 
-    def _read(self, archive: StoredArchive, names: Sequence[str], read: _Reading) -> Effects[dict[str, Found]]:
+    def _read(self, archive: StoredArchive, names: Sequence[str], read: Way) -> Effects[dict[str, Found]]:
         result = yield from archive.run(read(archive.core, names))
         return {name: Found(archive, *parts) for name, parts in result.items()}
 
@@ -293,32 +295,3 @@ class Reads:
         if state.hides(entry.name, row):
             raise EntryDeletedError(f"entry {entry.name!r} of {where} was deleted")
         return ReadEntry(StoredEntry(where.day, where.shard, row.id, entry), payload)
-
-
-_Parts = tuple[Entry, bytes] | tuple[Entry, bytes, Codec]
-_Reading = Callable[[Archive, Sequence[str]], "Steps[Mapping[str, _Parts]]"]
-
-
-def _payloads(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
-    return core.get_many(names)
-
-
-def _descriptions(core: Archive, names: Sequence[str]) -> Steps[dict[str, tuple[Entry, bytes]]]:
-    found = {}
-    for name in names:
-        entry = yield from core.find(name)
-        if entry is not None:
-            found[name] = (entry, b"")
-    return found
-
-
-def _within(limit_bytes: int, keep_zstd: bool) -> _Reading:
-    def read(core: Archive, names: Sequence[str]) -> Steps[Mapping[str, _Parts]]:
-        found = {}
-        for name in names:
-            parts = yield from core.get_within(name, limit_bytes, keep_zstd=keep_zstd)
-            if parts is not None:
-                found[name] = parts
-        return found
-
-    return read

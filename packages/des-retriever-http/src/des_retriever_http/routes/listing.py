@@ -163,6 +163,6 @@ def _decoded(cursor: str) -> tuple[str, str]:
         shard, name = json.loads(base64.urlsafe_b64decode(cursor))
         int(shard, 16)
         name.encode()
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
         raise Problem(400, "invalid_cursor", "The cursor is none that this service gave; begin without one") from None
     return shard, name

@@ -121,3 +121,13 @@ def test_the_combined_checksum_covers_every_block_in_order() -> None:
     assert other is not None
     swapped = one[BLOCK_SIZE:] + one[:BLOCK_SIZE]
     assert len({combined_checksum(blocks_of(index)) for index in (one, other, swapped)}) == 3
+
+
+def test_a_search_wraps_around_within_its_block() -> None:
+    hashes = [tag << 8 | 254 for tag in range(1, 9)]
+    index = build_index(hashes, range(8), [1] * 8, 1)
+    assert index is not None
+    for position, hashed in enumerate(hashes):
+        assert search_block(index, hashed) == ([Slot(position, 1)], False)
+    assert search_block(index, 99 << 8 | 254) == ([], False)
+    assert search_block(index, 8 << 8 | 2) == ([Slot(7, 1)], False)

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from des_format import AsyncDesReader, Compression, DesReader, DesWriter, TransferCost
+from des_format import AsyncDesReader, Compression, DesReader, DesWriter, EntryNotFoundError, TransferCost
+from des_format.append import open_committed
 from des_format.archive import Archive
-from des_format.hashtable import block_count, block_of, name_hash
+from des_format.hashtable import block_count, block_of, build_index, name_hash
 from des_format.layout import Footer
-from des_format.ranges import drive
+from des_format.ranges import Tail, drive
 
 NAMES = [f"folder/{i:05d}" for i in range(5000)]
 
@@ -172,3 +173,39 @@ def test_nothing_is_asked_for_where_there_is_nothing_to_read(make_archive: MakeA
     assert reader.read_range("external", 0, 10) == b""
     assert reader.open("inline").read() == b""
     assert all(requested.size for round_ in source.rounds for requested in round_)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_places_of_other_names_are_read_and_are_not_the_entry(
+    make_archive: MakeArchive, counting_source: Any, count: int
+) -> None:
+    source = counting_source(make_archive({"a": b"1", "b": b"2"}, compression="none").read_bytes())
+    entries = [DesReader(source).get_entry(name) for name in "ab"][:count]
+    footer = footer_of(source)
+    # As if the hashes of these names were that of another one, to which a block that is held leads.
+    index = build_index(
+        [name_hash(b"other")] * count, [one.offset for one in entries], [one.length for one in entries], 1
+    )
+    assert index is not None
+    archive = Archive(footer)
+    data = source.read_tail(10**9).data
+    archive.keep_blocks(Tail(data[: footer.index_start] + index, footer.index_start + len(index)))
+    source.forget()
+    with pytest.raises(EntryNotFoundError):
+        drive(archive.get("other"), source)
+    assert len(source.rounds) == count
+    assert drive(archive.get_many(["other"]), source) == {}
+    assert len(source.rounds) == 2 * count
+
+
+def test_big_files_beside_the_archive_are_read_warm_as_they_are_cold(tmp_path: Path) -> None:
+    path = tmp_path / "a.des"
+    with DesWriter(path, big_file_threshold=1000) as writer:
+        writer.add_file("big", b"x" * 2000)
+        writer.add_file("small", b"y")
+    with DesReader(path) as reader:
+        core, source = reader.core, open_committed(path)
+        for _ in range(2):
+            assert drive(core.get("big"), source)[1] == b"x" * 2000
+            assert drive(core.get("small"), source)[1] == b"y"
+        source.close()

@@ -96,6 +96,9 @@ class Archive:
             Entry and payload for each name that exists, in the order of `names`.
         """
         ordered = list(dict.fromkeys(names))
+        if len(ordered) == 1 and (slot := self._lookup.held(ordered[0])) is not None:
+            only = yield from self._get_held(ordered[0], slot)
+            return {} if only is None else {ordered[0]: only}
         slots = yield from self._lookup.locate(ordered)
         records: dict[str, tuple[Record, bytes]] = {}
         while slots:
@@ -116,6 +119,25 @@ class Archive:
                 name: candidates[1:] for name, candidates in slots.items() if name not in records and candidates[1:]
             }
         return (yield from self._finish({name: records[name] for name in ordered if name in records}))
+
+    def _get_held(self, name: str, slot: Slot) -> Steps[tuple[Entry, bytes] | None]:
+        """Read the entry of a name that can be in one place only; None if another one is there.
+
+        Nearly every warm read is such a one, and takes half of the CPU that `get_many` takes for many.
+        """
+        extra = self._dictionary_read()
+        data = yield from self._fetch([ByteRange(slot.offset, slot.offset + slot.length), *extra])
+        if extra:
+            self._load_dictionary(data.pop())
+        record = self._decode(slot, data[0])
+        if record.name != name.encode() or record.kind is Kind.DICTIONARY:
+            return None
+        stored = data[0][slot.length - record.stored_length :]
+        if record.kind is Kind.EXTERNAL:
+            return (yield from self._finish({name: (record, stored)}))[name]
+        if self.verify:
+            check_payload(record, stored)
+        return to_entry(record), self.expand(record, stored)
 
     def _decode(self, slot: Slot, data: bytes) -> Record:
         record = decode_record(data, slot.offset, verify=self.verify)
@@ -205,10 +227,13 @@ class Archive:
             EntryNotFoundError: No entry of this name.
             CorruptArchiveError: Its bytes contradict the format or their checksum.
         """
-        found = yield from self.get_many((name,))
-        if name not in found:
+        if (slot := self._lookup.held(name)) is not None:
+            found = yield from self._get_held(name, slot)
+        else:
+            found = (yield from self.get_many((name,))).get(name)
+        if found is None:
             raise EntryNotFoundError(f"no entry {name!r} in the archive")
-        return found[name]
+        return found
 
     def get_within(
         self, name: str, limit_bytes: int, *, keep_zstd: bool = False

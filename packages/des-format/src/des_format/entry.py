@@ -272,12 +272,17 @@ def check_payload(record: Record, payload: bytes) -> None:
         CorruptArchiveError: Another length.
         ChecksumMismatchError: Another checksum.
     """
-    where = f"payload of entry {record.name.decode(errors='replace')!r} at offset {record.payload_offset}"
     if len(payload) != record.stored_length:
-        raise CorruptArchiveError(f"{where}: found {len(payload)} bytes, expected {record.stored_length}")
+        raise CorruptArchiveError(f"{_payload_of(record)}: found {len(payload)} bytes, expected {record.stored_length}")
     found = checksum32(payload)
     if found != record.payload_checksum:
-        raise ChecksumMismatchError(f"{where}: checksum {found:#010x}, expected {record.payload_checksum:#010x}")
+        raise ChecksumMismatchError(
+            f"{_payload_of(record)}: checksum {found:#010x}, expected {record.payload_checksum:#010x}"
+        )
+
+
+def _payload_of(record: Record) -> str:
+    return f"payload of entry {record.name.decode(errors='replace')!r} at offset {record.payload_offset}"
 
 
 def to_entry(record: Record, external_hash: bytes | None = None) -> Entry:

@@ -23,6 +23,12 @@ def fetch(reads: Sequence[ByteRange], cost: TransferCost) -> Steps[list[bytes]]:
     Raises:
         CorruptArchiveError: An answer has another length than was asked for.
     """
+    if len(reads) == 1 and reads[0].size:
+        # Most rounds are of one read: without a plan a warm get takes several percent less CPU.
+        reply = yield [reads[0]]
+        assert not isinstance(reply, Tail)
+        check_answer(reads[0], reply[0])
+        return [reply[0]]
     plan = plan_reads(reads, cost)
     fetched: Sequence[bytes] = ()
     if plan.ranges:

@@ -42,6 +42,7 @@ _WORDS = BLOCK_SIZE // 8
 _TRAILER = struct.Struct("<I4xQ")
 _CHECKED = BLOCK_SIZE - 8
 _SLOT = struct.Struct("<QII")
+_SLOTS_END = SLOTS_PER_BLOCK * _SLOT.size
 
 name_hash = xxh3_64_intdigest
 
@@ -133,20 +134,19 @@ def search_block(block: bytes, hashed: int) -> tuple[list[Slot], bool]:
     """
     tag = _tag_of(hashed)
     candidates: list[Slot] = []
-    at = (hashed & 255) % SLOTS_PER_BLOCK
-    for _ in range(SLOTS_PER_BLOCK):
-        offset, slot_tag, length = _SLOT.unpack_from(block, at * _SLOT.size)
-        if not slot_tag:
-            return candidates, False
-        if slot_tag == tag:
-            candidates.append(Slot(offset, length))
-        at = at + 1 if at < SLOTS_PER_BLOCK - 1 else 0
+    first = (hashed & 255) % SLOTS_PER_BLOCK * _SLOT.size
+    for slots in (block[first:_SLOTS_END], block[:first]):
+        for offset, slot_tag, length in _SLOT.iter_unpack(slots):
+            if not slot_tag:
+                return candidates, False
+            if slot_tag == tag:
+                candidates.append(Slot(offset, length))
     flags, _checksum = _TRAILER.unpack_from(block, BLOCK_SIZE - _TRAILER.size)
     return candidates, bool(flags & _OVERFLOWS)
 
 
 def iter_slots(block: bytes) -> Iterable[Slot]:
     """All occupied slots of a block, in slot order."""
-    for offset, tag, length in _SLOT.iter_unpack(block[: SLOTS_PER_BLOCK * _SLOT.size]):
+    for offset, tag, length in _SLOT.iter_unpack(block[:_SLOTS_END]):
         if tag:
             yield Slot(offset, length)

@@ -71,6 +71,19 @@ class IndexLookup:
                 check_block(block, number, self._footer.index_start)
                 self._blocks.put(number, block)
 
+    def held(self, name: str) -> Slot | None:
+        """Return the one place where a name's record may lie, if a block that is held decides that; else None."""
+        footer = self._footer
+        if not footer.index_block_count:
+            return None
+        hashed = name_hash(encode_name(name), footer.hash_seed)
+        number = block_of(hashed, footer.index_block_count)
+        block = self._blocks.get(number)
+        if block is None:
+            return None
+        candidates, goes_on = search_block(block, hashed)
+        return self._check_slot(candidates[0], number) if len(candidates) == 1 and not goes_on else None
+
     def locate(self, names: Iterable[str]) -> Steps[dict[str, list[Slot]]]:
         """Find where each name's record may lie: one round of index blocks, more only if one overflows.
 

@@ -14,7 +14,6 @@ from .clients import Clients
 from .failures import VENDOR_ERRORS, RangeOutsideError, translated
 from .metrics import S3Metrics
 from .operations import get
-from .ranges import has_no_bytes
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -60,10 +59,10 @@ class ObstoreReads:
         self._reference = reference
 
     def get(self, path: str, key: str, options: GetOptions) -> LoadedResult:
-        if _is_plain(options):
+        if (plain := _plain(options)) is not None:
             for _ in range(2):
                 try:
-                    result = self._clients.fast().get(key, options=_options(options))
+                    result = self._clients.fast().get(key, options=plain)
                     return self._loaded(path, result, bytes(result.buffer()))
                 except VENDOR_ERRORS as error:
                     if not self._is_to_repeat(error, key):
@@ -71,10 +70,10 @@ class ObstoreReads:
         return self._reference.get(path, key, options)
 
     async def get_async(self, path: str, key: str, options: GetOptions) -> LoadedResult:
-        if _is_plain(options):
+        if (plain := _plain(options)) is not None:
             for _ in range(2):
                 try:
-                    result = await self._clients.fast().get_async(key, options=_options(options))
+                    result = await self._clients.fast().get_async(key, options=plain)
                     return self._loaded(path, result, bytes(await result.buffer_async()))
                 except VENDOR_ERRORS as error:
                     if not self._is_to_repeat(error, key):
@@ -102,20 +101,25 @@ class ObstoreReads:
         raise failure
 
 
-def _is_plain(options: GetOptions) -> bool:
-    return not has_no_bytes(options) and options.keys() <= {"range", "if_match", "if_none_match"} and _is_range(options)
+_PLAIN = {"range", "if_match", "if_none_match"}
 
 
-def _is_range(options: GetOptions) -> bool:
-    match options.get("range"):
-        case None:
-            return True
-        case {"suffix": int(number)} | {"offset": int(number)}:
-            return number >= 0
+def _plain(options: GetOptions) -> Any:
+    """Return the options for obstore; None where it would not answer as the port says."""
+    if not options.keys() <= _PLAIN or not _is_range(options.get("range")):
+        return None
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _is_range(chosen: Any) -> bool:
+    """Whether a range has bytes, and is of a known form."""
+    match chosen:
         case [int(start), int(end)]:
             return 0 <= start < end
+        case None:
+            return True
+        case {"suffix": int(number)}:
+            return number > 0
+        case {"offset": int(number)}:
+            return number >= 0
     return False
-
-
-def _options(options: GetOptions) -> Any:
-    return {name: value for name, value in options.items() if value is not None}

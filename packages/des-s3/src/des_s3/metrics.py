@@ -54,6 +54,7 @@ class S3Metrics:
             "des_s3_place_failures_total", "Calls without an answer", ("place", "operation"), registry=registry
         )
         self._children: dict[tuple[str, str], Counter] = {}
+        self._ranges: dict[tuple[str, str], Counter] = {}
 
     def count(self, operation: str, outcome: str, size: int = 0) -> None:
         """Count one request, and the payload bytes that it moved."""
@@ -64,13 +65,19 @@ class S3Metrics:
     def count_ranges(self, backend: str, types: Iterable[str]) -> None:
         """Count range reads of an archive."""
         for kind in types:
-            self.range_calls.labels(backend, kind).inc()
+            self._range(backend, kind).inc()
 
     # `labels` costs four times as much as what it is for.
     def _child(self, operation: str, outcome: str) -> Counter:
         child = self._children.get((operation, outcome))
         if child is None:
             child = self._children[operation, outcome] = self.requests.labels(operation, outcome)
+        return child
+
+    def _range(self, backend: str, kind: str) -> Counter:
+        child = self._ranges.get((backend, kind))
+        if child is None:
+            child = self._ranges[backend, kind] = self.range_calls.labels(backend, kind)
         return child
 
     def _bytes(self, operation: str) -> Counter:

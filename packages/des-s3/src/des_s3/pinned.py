@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from des_format.checksum import checksum64
 from des_format.errors import BigFileMissingError, CorruptArchiveError, ObjectChangedError, ObjectNotFoundError
@@ -20,8 +19,7 @@ _MAX_CACHED_BYTES = 16 << 20
 _HEADER_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """One GET: what of which object."""
 
     part: ByteRange

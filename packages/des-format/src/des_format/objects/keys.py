@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..errors import UnsafePathError
 
@@ -31,13 +32,18 @@ def split_key(key: str) -> list[str]:
         UnsafePathError: It is empty or absolute, or a segment is empty, too long, begins with `.` or with a drive
             letter, or contains a backslash or NUL.
     """
-    segments = key.split("/")
-    if not all(map(is_segment, segments)):
+    if not _is_key(key):
         raise UnsafePathError(
             f"key {key!r} is refused: segments, separated by '/', must be 1 to {MAX_SEGMENT_BYTES} bytes of UTF-8, not "
             "begin with '.' or a drive letter, and not contain a backslash or NUL"
         )
-    return segments
+    return key.split("/")
+
+
+@lru_cache(maxsize=4096)
+def _is_key(key: str) -> bool:
+    # A reader asks for the same keys again and again.
+    return all(map(is_segment, key.split("/")))
 
 
 def split_prefix(prefix: str | None) -> list[str]:

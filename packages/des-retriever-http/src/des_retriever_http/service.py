@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from .http.problems import Problem
-from .security.principals import LINK, Permission
+from .security.principals import LINK, Permission, principal_of
 
 if TYPE_CHECKING:
     from .security.gate import Guards
@@ -79,6 +79,12 @@ class Service:
                 yield read_again
             finally:
                 self._guards = None
+
+    def audit_read(self, scope: Scope, uid: str, created_at: str, status: int) -> None:
+        """Write down that a file was read beside others, if there is an audit log."""
+        principal = principal_of(scope)
+        if self._guards is not None and principal is not None:
+            self._guards.audit.record(scope, principal.id, Permission.READ, status, uid=uid, created_at=created_at)
 
     def audit_link(self, scope: Scope, uid: str, day: datetime) -> None:
         """Write down that a link was used, if there is an audit log."""

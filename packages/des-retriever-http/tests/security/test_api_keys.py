@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +144,20 @@ async def test_a_key_lists_only_what_it_reads(guarded: Start, query: str, status
     assert answer.status_code == status
     if status == 200:
         assert [one["uid"] for one in answer.json()["entries"]] == ["a/1"]
+
+
+async def test_in_a_batch_each_file_is_allowed_or_not(guarded: Start, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = await guarded(rate_limit_per_hour=5)
+    body = {"files": [{"uid": uid, **AT} for uid in ("a/1", "a/2", "b/1", "secret/1")]}
+    answer = await client.post("/batch?format=zip", json=body, headers=by("narrow-key"))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.namelist() == ["a/1", "des-batch.json"]
+        listed = json.loads(packed.read("des-batch.json"))["files"]
+    assert [one["status"] for one in listed] == [200, 403, 403, 403]
+    assert [(one["uid"], one["status"]) for one in lines(caplog)] == [("a/2", 403), ("b/1", 403), ("secret/1", 403)]
+    # It counts as one request for each file.
+    assert (await client.post("/batch", json=body, headers=by("narrow-key"))).status_code == 429
 
 
 async def test_a_link_is_made_by_who_may_and_read_by_everybody(guarded: Start) -> None:

@@ -39,18 +39,18 @@ class Quotas:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._per_hour = per_hour
 
-    async def charge(self, principal: Principal) -> None:
-        """Count a request.
+    async def charge(self, principal: Principal, cost: int = 1) -> None:
+        """Count a request, or as many as it stands for.
 
         Raises:
             Problem: 429, there were too many in the last hour.
         """
         count = self._per_hour if principal.requests_per_hour is None else principal.requests_per_hour
-        if count is None:
+        if count is None or not cost:
             return
         limit = RateLimitItemPerHour(count, namespace="des")
         try:
-            if await self._limiter.hit(limit, principal.id):
+            if await self._limiter.hit(limit, principal.id, cost=cost):
                 return
             reset_at, _remaining = await self._limiter.get_window_stats(limit, principal.id)
         except StorageError as error:

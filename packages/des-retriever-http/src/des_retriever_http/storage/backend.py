@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from des_format.entry import Codec
 from des_format.errors import UnsupportedOperationError
-from des_format.store import AsyncDesStore, StoredEntry
+from des_format.store import AsyncDesStore, ReadEntry, StoredEntry
 from des_format.store.legacy import AsyncLegacyStore
 
 from .streaming import StreamMemory
@@ -69,6 +69,19 @@ class Backend:
             await self.refresh(uid, created_at)
         stored, payload, codec = await self.store.read_entry(uid, created_at, limit_bytes=limit, keep_zstd=keep_zstd)
         return Fetched(stored, payload if stored.entry.size <= limit else None, "zstd" if codec is Codec.ZSTD else "")
+
+    async def read_many(
+        self, requests: Sequence[tuple[str, datetime]], *, limit: int
+    ) -> dict[tuple[str, datetime], ReadEntry]:
+        """Read entries of up to `limit` bytes together; of larger ones only what is said about them.
+
+        Those that are missing or deleted are left out.
+
+        Raises:
+            DesError: As `AsyncDesStore.get_many`; one damaged entry is enough.
+        """
+        # Uids are texts here, and requests of a store are of any uid.
+        return cast("dict[tuple[str, datetime], ReadEntry]", await self.store.read_entries(requests, limit_bytes=limit))
 
     async def describe(self, uid: str, created_at: datetime, *, fresh: bool = False) -> StoredEntry:
         """Return what an entry's archive says about it."""

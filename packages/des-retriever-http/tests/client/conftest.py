@@ -30,7 +30,8 @@ async def connected(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..
 @pytest.fixture
 def url(make_app: Callable[..., FastAPI], live_server: Callable[[FastAPI], Any]) -> Iterator[str]:
     """Where the service over the store is. It deletes for who has `KEY`, and makes links."""
-    app = make_app(delete_api_key=KEY, locator_keys="a-key-that-signs-links", fetch_bytes=2**16)
+    small = {"fetch_bytes": 2**16, "stream_memory_bytes": 2**20}
+    app = make_app(delete_api_key=KEY, locator_keys="a-key-that-signs-links", **small)
     with live_server(app) as url:
         yield url
 

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 __all__ = ["REFUSE", "Received", "Scripted", "answer", "problem", "scripted"]
@@ -43,16 +43,17 @@ class Scripted:
             except OSError:
                 return
             with connection, connection.makefile("rb") as stream:
-                line = stream.readline().decode().strip()
+                line = stream.readline().decode("latin-1").strip()
                 if not line:
                     continue
                 headers: dict[str, str] = {}
-                while header := stream.readline().decode().strip():
+                while header := stream.readline().decode("latin-1").strip():
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = stream.read(int(headers.get("content-length", 0)))
                 self.requests.append(Received(line, headers, body))
-                connection.sendall(self._answers[min(len(self.requests), len(self._answers)) - 1])
+                with suppress(OSError):  # The client may have gone.
+                    connection.sendall(self._answers[min(len(self.requests), len(self._answers)) - 1])
 
     def stop(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

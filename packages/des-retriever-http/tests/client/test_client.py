@@ -155,8 +155,10 @@ async def test_ranges_are_half_open_and_end_where_the_file_does(either: Either, 
 async def test_files_of_all_kinds_come_as_they_were_added(either: Either, store: DesStore) -> None:
     store.put("empty", MORNING, b"", {"content_type": "text/plain"})
     store.put("words", MORNING, b"words " * 100_000)
+    store.put("few words", MORNING, b"words " * 1000)
     store.put("noise", MORNING, PAYLOAD)
-    for uid, payload in (("empty", b""), ("words", b"words " * 100_000), ("noise", PAYLOAD)):
+    files = {"empty": b"", "words": b"words " * 100_000, "few words": b"words " * 1000, "noise": PAYLOAD}
+    for uid, payload in files.items():
         assert await either("get", uid, MORNING) == payload
         head, pieces = await either.stream(uid, MORNING)
         assert (head.size, b"".join(pieces)) == (len(payload), payload)

@@ -91,7 +91,8 @@ class AsyncRetrieverClient:
         if not key.has_path:
             (file,) = [file async for file in self.batch([key])]
             return file.read()
-        return await self._run(calls.get(key))
+        async with aclosing(AsyncIncoming(FileTransfer(key, packed=True), self._open, self._policy)) as incoming:
+            return b"".join([piece async for piece in incoming])
 
     async def get_range(self, uid: Uid, created_at: CreatedAt, start: int, end: int) -> bytes:
         """Return bytes `[start, end)` of a file, cut at its end."""

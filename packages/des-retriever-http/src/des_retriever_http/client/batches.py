@@ -118,8 +118,10 @@ class BatchTransfer:
             UnexpectedAnswerError: It has no frames.
         """
         found = head.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if head.status != 200 or found != _BODY_TYPE:
-            raise UnexpectedAnswerError(f"a batch was answered with status {head.status} and type {found!r}")
+        if (head.status, found, head.coding) != (200, _BODY_TYPE, "identity"):
+            raise UnexpectedAnswerError(
+                f"a batch was answered with status {head.status}, type {found!r} and coding {head.coding!r}"
+            )
         self._decoder = FrameDecoder()
 
     def feed(self, data: bytes) -> list[BatchFile]:

@@ -10,18 +10,12 @@ from urllib.parse import quote
 from des_format.errors import DesError, EntryDeletedError, EntryNotFoundError, InvalidInputError, UnavailableError
 
 from .arguments import FileKey, path_of, query_of
-from .messages import IDENTITY, Answer, Call, Request
+from .messages import IDENTITY, Call, Request
 from .problems import HttpProblem, UnexpectedAnswerError
 from .ranges import part_of
 from .results import Deletion, FileMeta, Link, ListedFile, Page, decoded, text_of
 
-__all__ = ["days", "delete", "exists", "get", "get_located", "get_range", "history", "locator", "meta", "page"]
-
-
-def get(key: FileKey) -> Call[bytes]:
-    """Ask for a file."""
-    answer = yield Request(str(key), "GET", path_of(key) + query_of(created_at=key.time))
-    return _whole(str(key), answer)
+__all__ = ["days", "delete", "exists", "get_located", "get_range", "history", "locator", "meta", "page"]
 
 
 def get_located(token: str) -> Call[bytes]:
@@ -30,7 +24,14 @@ def get_located(token: str) -> Call[bytes]:
         raise InvalidInputError("the token of a link is text in ASCII")
     what = "a link"
     answer = yield Request(what, "GET", f"/locators/{quote(token, safe='')}")
-    return _whole(what, answer)
+    if answer.status != 200:
+        raise UnexpectedAnswerError(f"{what}: status {answer.status}, expected 200")
+    size = answer.headers.get("x-des-size-bytes", "")
+    if not size.isdigit():
+        raise UnexpectedAnswerError(f"{what}: the answer does not say how large the file is")
+    if len(answer.body) != int(size):
+        raise UnavailableError(f"{what}: {len(answer.body)} bytes came, expected {size}")
+    return answer.body
 
 
 def get_range(key: FileKey, start: int, end: int) -> Call[bytes]:
@@ -138,15 +139,3 @@ def _own_deletion(key: FileKey, by_what: tuple[str, str, str | None]) -> Call[De
     except DesError:
         return None
     return next((one for one in reversed(commits) if (one.reason, one.by, one.ticket) == by_what), None)
-
-
-def _whole(what: str, answer: Answer) -> bytes:
-    """Return the body of an answer that is a whole file."""
-    if answer.status != 200:
-        raise UnexpectedAnswerError(f"{what}: status {answer.status}, expected 200")
-    size = answer.headers.get("x-des-size-bytes", "")
-    if not size.isdigit():
-        raise UnexpectedAnswerError(f"{what}: the answer does not say how large the file is")
-    if len(answer.body) != int(size):
-        raise UnavailableError(f"{what}: {len(answer.body)} bytes came, expected {size}")
-    return answer.body

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import httpx
 from des_format.errors import ConfigurationError, DesError
 
-from .messages import Head, Request
-from .problems import UnexpectedAnswerError, error_of, problem_of
+from .messages import Request
+from .problems import error_of, problem_of
 from .retrying import RetryPolicy
 
-__all__ = ["Timeout", "Verify", "checked_url", "http_arguments", "plain_head", "policy_of", "prepared", "refused"]
+__all__ = ["Timeout", "Verify", "checked_url", "http_arguments", "policy_of", "prepared", "refused"]
 
 Timeout = float | httpx.Timeout
 Verify = bool | ssl.SSLContext
@@ -68,18 +68,6 @@ def prepared(http: httpx.Client | httpx.AsyncClient, base_url: str, request: Req
     return http.build_request(
         request.method, base_url + request.target, headers=dict(request.headers), content=request.body
     )
-
-
-def plain_head(what: str, response: httpx.Response) -> Head:
-    """Return the head of an answer whose body is taken as it is sent.
-
-    Raises:
-        UnexpectedAnswerError: It is compressed, though it was asked not to be.
-    """
-    coding = response.headers.get("content-encoding", "identity")
-    if coding != "identity":
-        raise UnexpectedAnswerError(f"{what}: the answer is compressed with {coding!r}, which nobody asked for")
-    return Head(response.status_code, response.headers)
 
 
 def refused(what: str, response: httpx.Response, attempt: int) -> DesError:

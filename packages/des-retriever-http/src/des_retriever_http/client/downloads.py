@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+import zstandard
 from des_format.checksum import RunningChecksum
 from des_format.errors import ChecksumMismatchError, ObjectChangedError, UnavailableError
 
@@ -21,6 +22,7 @@ __all__ = ["FileHead", "FileTransfer"]
 # archive, or the 32 bits with which the archive checks what it has; 0 for nothing.
 _SHA256_TAG = re.compile(r'"[^"]*-([0-9a-f]{16})"\Z', re.ASCII)
 _CHECKSUM_TAG = re.compile(r'"[^"]*-([1-9a-f][0-9a-f]{0,7})"\Z', re.ASCII)
+_PIECE_BYTES = 2**20
 _STRONG_TAG = re.compile(r'"[^"]*"\Z', re.ASCII)
 
 
@@ -49,10 +51,13 @@ class FileTransfer:
 
     Args:
         key: The file.
+        packed: Take one that is stored with zstd as it is, and expand it here. It then comes in one piece.
     """
 
-    def __init__(self, key: FileKey) -> None:
+    def __init__(self, key: FileKey, *, packed: bool = False) -> None:
         self._key = key
+        self._codings = {"Accept-Encoding": "zstd"} if packed else IDENTITY
+        self._packed: bytearray | None = None
         self._target = path_of(key) + query_of(created_at=key.time)
         self._head: FileHead | None = None
         self._position = 0
@@ -80,7 +85,7 @@ class FileTransfer:
         if self._doubted is not None:
             return Request(what, "GET", path_of(self._key, "/meta") + query_of(created_at=self._key.time), IDENTITY)
         if self._position == 0:
-            return Request(what, "GET", self._target, IDENTITY)
+            return Request(what, "GET", self._target, self._codings)
         if not self.head.etag:
             raise UnavailableError(f"{what}: broke off after {self._position} bytes, and has no strong entity tag")
         headers = {**IDENTITY, "Range": f"bytes={self._position}-", "If-Range": self.head.etag}
@@ -97,7 +102,13 @@ class FileTransfer:
             self._doubted.asked = True
             self._doubted.body.clear()
         elif self._position == 0:
-            self._head = _head_of(str(self._key), head)
+            coding = head.coding
+            if coding not in ("identity", self._codings["Accept-Encoding"]):
+                raise UnexpectedAnswerError(
+                    f"{self._key}: the answer is compressed with {coding!r}; nobody asked for that"
+                )
+            self._packed = bytearray() if coding == "zstd" else None
+            self._head = _head_of(str(self._key), head, sized=self._packed is None)
             self._sha256 = hashlib.sha256() if _SHA256_TAG.match(self._head.etag) else None
         else:
             self._go_on(head, self.head)
@@ -128,6 +139,9 @@ class FileTransfer:
         if self._doubted is not None:
             self._doubted.body += data
             return []
+        if self._packed is not None:
+            self._packed += data
+            return []
         if self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
@@ -151,6 +165,8 @@ class FileTransfer:
             ChecksumMismatchError: The archive says that the checksum is that of the whole, which has another one.
             UnavailableError: It has ended too early.
         """
+        if self._packed is not None:
+            return [self._expanded(self._packed)]
         if self._doubted is None:
             self.complete = self._position == self.head.size
             if not self.complete:
@@ -165,6 +181,21 @@ class FileTransfer:
             raise self._mismatch()
         self.complete = True
         return [self._doubted.last]
+
+    def _expanded(self, packed: bytearray) -> bytes:
+        size = self.head.size
+        payload = bytearray()
+        try:
+            for piece in zstandard.ZstdDecompressor().read_to_iter(bytes(packed), write_size=_PIECE_BYTES):
+                payload += piece
+                if len(payload) > size:
+                    break
+        except zstandard.ZstdError as error:
+            raise UnexpectedAnswerError(f"{self._key}: what came cannot be expanded: {error}") from error
+        if len(payload) != size:
+            raise UnexpectedAnswerError(f"{self._key}: what came does not expand to {size} bytes")
+        self.complete = True
+        return bytes(payload)
 
     def _holds(self) -> bool:
         """Whether all bytes are what the tag says; False if the archive has to tell what that is a checksum of."""
@@ -191,10 +222,10 @@ class _Doubted:
         self.body = bytearray()
 
 
-def _head_of(what: str, head: Head) -> FileHead:
+def _head_of(what: str, head: Head, *, sized: bool) -> FileHead:
     headers = head.headers
     size = headers.get("x-des-size-bytes", "")
-    if head.status != 200 or not size.isdigit() or headers.get("content-length", size) != size:
+    if head.status != 200 or not size.isdigit() or (sized and headers.get("content-length", size) != size):
         raise UnexpectedAnswerError(f"{what}: status {head.status}, expected 200 with the size of the file")
     tag = headers.get("etag", "")
     return FileHead(

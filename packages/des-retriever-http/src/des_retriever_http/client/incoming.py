@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import httpx
 from des_format.errors import DesError
 
-from .connecting import plain_head, refused
-from .messages import Request, Transfer
+from .connecting import refused
+from .messages import Head, Request, Transfer
 from .problems import may_pass, translated
 from .retrying import RetryPolicy
 
@@ -67,7 +67,7 @@ class Incoming(Generic[T]):
                 if response.status_code >= 300:
                     response.read()
                     raise refused(self._what, response, attempt)
-            self._transfer.begin(plain_head(self._what, response))
+            self._transfer.begin(Head(response.status_code, response.headers))
             self._body = response.iter_raw()
             self._items = self._pull()
         except BaseException:
@@ -150,7 +150,7 @@ class AsyncIncoming(Generic[T]):
                 if response.status_code >= 300:
                     await response.aread()
                     raise refused(self._what, response, attempt)
-            self._transfer.begin(plain_head(self._what, response))
+            self._transfer.begin(Head(response.status_code, response.headers))
             self._body = response.aiter_raw()
             self._items = await self._pull()
         except BaseException:

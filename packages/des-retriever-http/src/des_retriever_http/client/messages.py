@@ -41,6 +41,11 @@ class Head(NamedTuple):
     status: int
     headers: Mapping[str, str]
 
+    @property
+    def coding(self) -> str:
+        """How its body is compressed; `identity` for not at all."""
+        return self.headers.get("content-encoding", "identity").lower()
+
 
 class Answer(NamedTuple):
     """An answer whose status is no error.

@@ -119,7 +119,8 @@ class RetrieverClient:
         if not key.has_path:
             (file,) = self.batch([key])
             return file.read()
-        return self._run(calls.get(key))
+        with closing(Incoming(FileTransfer(key, packed=True), self._open, self._policy)) as incoming:
+            return b"".join(incoming)
 
     def get_range(self, uid: Uid, created_at: CreatedAt, start: int, end: int) -> bytes:
         """Return bytes `[start, end)` of a file, cut at its end; errors as for `get`."""

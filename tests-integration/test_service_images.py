@@ -211,18 +211,20 @@ def test_the_image_checks_a_store(image: Image, archive: Path) -> None:
     assert "a store (local)" in output
 
 
-@pytest.mark.parametrize(
-    ("url", "cache"), [("s3://bucket/archive?endpoint_url=http://127.0.0.1:9", None), (None, "redis://127.0.0.1:9/0")]
-)
-def test_the_image_has_the_adapters_of_storages_and_caches(
-    image: Image, archive: Path, url: str | None, cache: str | None
-) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1"}
-    chosen = {"DES_STORE_URL": url or str(archive)} | ({} if cache is None else {"DES_CACHE_URL": cache})
-    code, output = image.run("des-retriever", "--check", **keys, **chosen)
-    # Nobody is there: that stops a service without storage, and a cache is not missed.
-    assert code == (1 if url else 0), output
-    assert "Traceback" not in output
+def test_the_image_opens_buckets_and_zones(image: Image, tmp_path: Path) -> None:
+    code, output = image.run("des-retriever", "--check", DES_STORE_URL="s3://bucket/archive?unheard_of=1")
+    assert (code, "unheard_of: no parameter of an s3:// URL" in output) == (2, True), output
+    zones = tmp_path / "zones.yaml"
+    zones.write_text("n_bits: 4\nzones: []\n", encoding="utf-8")
+    code, output = image.run("des-retriever", "--check", DES_BACKEND="multi_s3", DES_ZONES_CONFIG=str(zones))
+    assert (code, "zones" in output, "pip install" in output) == (2, True, False), output
+
+
+def test_the_image_opens_caches_in_redis(image: Image, archive: Path) -> None:
+    # Nobody is there, and a cache is not missed.
+    cache = "memory://,redis://127.0.0.1:9/0"
+    code, output = image.run("des-retriever", "--check", DES_BASE_DIR=str(archive), DES_CACHE_URL=cache)
+    assert code == 0, output
 
 
 @contextmanager
@@ -232,6 +234,7 @@ def serving(image: Image, archive: Path) -> Iterator[tuple[subprocess.Popen[str]
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
     variables = {"DES_RETRIEVER_HOST": "127.0.0.1", "DES_RETRIEVER_PORT": str(port), "DES_DRAIN_SECONDS": "0"}
+    variables["DES_TRACING"] = "true"
     with image.start("des-retriever", DES_BASE_DIR=str(archive), **variables) as process:
         try:
             yield process, port

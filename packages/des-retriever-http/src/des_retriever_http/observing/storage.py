@@ -151,5 +151,11 @@ def observed(
 ) -> ObservedBackend:
     """Return the same backend, observed."""
     return ObservedBackend(
-        backend.label, backend.store, backend.memory, metrics=metrics, history=history, tracing=tracing
+        backend.label,
+        backend.store,
+        backend.memory,
+        backend.fallback,
+        metrics=metrics,
+        history=history,
+        tracing=tracing,
     )

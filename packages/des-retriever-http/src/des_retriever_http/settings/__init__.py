@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .console import ConsoleSettings
+from .fallback import FallbackSettings
 from .features import FeatureSettings
 from .locators import LocatorSettings
 from .security import SecuritySettings
@@ -28,7 +29,9 @@ _SERVICE_LINK = re.compile(
 )
 
 
-class Settings(StorageSettings, FeatureSettings, LocatorSettings, SecuritySettings, ConsoleSettings, BaseSettings):
+class Settings(
+    StorageSettings, FallbackSettings, FeatureSettings, LocatorSettings, SecuritySettings, ConsoleSettings, BaseSettings
+):
     """How the service runs. An argument beats its variable; what neither gives has the default."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from des_format.entry import Codec
-from des_format.errors import UnsupportedOperationError
+from des_format.errors import EntryNotFoundError, UnsupportedOperationError
 from des_format.store import AsyncDesStore, ReadEntry, StoredEntry
 from des_format.store.legacy import AsyncLegacyStore
 
+from .fallback import Fallback
 from .streaming import StreamMemory
 
 __all__ = ["Backend", "Fetched"]
@@ -39,11 +40,13 @@ class Backend:
         label: What it is, for metrics: `local`, `s3`, `multi_s3`, or another scheme.
         store: The store.
         memory: For payloads that are sent piece by piece.
+        fallback: Where files are that are not archived yet.
     """
 
     label: str
     store: AsyncDesStore | AsyncLegacyStore
     memory: StreamMemory = field(default_factory=StreamMemory)
+    fallback: Fallback | None = None
 
     @property
     def des_store(self) -> AsyncDesStore | None:
@@ -67,7 +70,16 @@ class Backend:
         """
         if fresh:
             await self.refresh(uid, created_at)
-        stored, payload, codec = await self.store.read_entry(uid, created_at, limit_bytes=limit, keep_zstd=keep_zstd)
+        try:
+            read = await self.store.read_entry(uid, created_at, limit_bytes=limit, keep_zstd=keep_zstd)
+        except EntryNotFoundError:
+            if self.fallback is None:
+                raise
+            stored = await self.fallback.find(uid, created_at)
+            if stored.entry.size > limit:
+                return Fetched(stored, None)
+            return Fetched(stored, await self.fallback.read(uid, created_at, 0, stored.entry.size))
+        stored, payload, codec = read
         return Fetched(stored, payload if stored.entry.size <= limit else None, "zstd" if codec is Codec.ZSTD else "")
 
     async def read_many(
@@ -87,7 +99,12 @@ class Backend:
         """Return what an entry's archive says about it."""
         if fresh:
             await self.refresh(uid, created_at)
-        return await self.store.get_entry(uid, created_at)
+        try:
+            return await self.store.get_entry(uid, created_at)
+        except EntryNotFoundError:
+            if self.fallback is None:
+                raise
+            return await self.fallback.find(uid, created_at)
 
     async def refresh(self, uid: str, created_at: datetime) -> None:
         """Ask the storage what changed in an entry's shard."""
@@ -95,12 +112,25 @@ class Backend:
 
     async def read_range(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
         """Read payload bytes `[start, end)`."""
-        return await self.store.read_range(uid, created_at, start, end)
+        try:
+            return await self.store.read_range(uid, created_at, start, end)
+        except EntryNotFoundError:
+            if self.fallback is None:
+                raise
+            return await self.fallback.read(uid, created_at, start, end)
 
     async def stream(self, uid: str, created_at: datetime, start: int, end: int) -> AsyncIterator[bytes]:
         """Read payload bytes `[start, end)` piece by piece, in as much memory as there is for all such reads."""
         async with self.memory.stream():
-            file = await self.store.open_entry(uid, created_at)
+            try:
+                file = await self.store.open_entry(uid, created_at)
+            except EntryNotFoundError:
+                if self.fallback is None:
+                    raise
+                for at in range(start, end, self.memory.piece_bytes):
+                    async with self.memory.take(min(self.memory.piece_bytes, end - at)):
+                        yield await self.fallback.read(uid, created_at, at, min(at + self.memory.piece_bytes, end))
+                return
             if file.entry.codec is Codec.NONE:
                 file.seek(start)
                 while file.tell() < end:

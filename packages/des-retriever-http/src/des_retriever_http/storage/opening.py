@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from ..settings import Settings
 from .backend import Backend
+from .fallback import Fallback
 from .streaming import StreamMemory
 
 __all__ = ["cache_url", "open_backend", "store_url"]
@@ -44,7 +46,7 @@ async def open_backend(settings: Settings, registry: CollectorRegistry | None = 
         )
         store = await _open_store(stack, settings, objects, registry)
         memory = StreamMemory(settings.stream_memory_bytes)
-        yield Backend(_label(settings), store, memory)
+        yield Backend(_label(settings), store, memory, await _open_fallback(stack, settings, registry))
 
 
 async def _open_store(
@@ -64,6 +66,20 @@ async def _open_store(
             big_files_prefix=settings.bigfiles_prefix,
             listing_ttl_seconds=settings.manifest_ttl_seconds,
         )
+
+
+async def _open_fallback(
+    stack: AsyncExitStack, settings: Settings, registry: CollectorRegistry | None
+) -> Fallback | None:
+    if settings.fallback_url is None:
+        return None
+    objects = await _closing(stack, open_object_store(settings.fallback_url, registry=registry))
+    days = settings.fallback_days
+
+    def begins_at() -> datetime | None:
+        return settings.fallback_after if days is None else datetime.now(UTC) - timedelta(days=days)
+
+    return Fallback(cast("AsyncObjectStore", objects), settings.fallback_key, begins_at)
 
 
 def _bits(settings: Settings, objects: AsyncObjectStore) -> int:

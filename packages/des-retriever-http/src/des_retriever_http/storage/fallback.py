@@ -1,0 +1,77 @@
+"""The original store of files, for those that are not archived yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from des_format.entry import Codec, Entry, Kind
+from des_format.errors import EntryNotFoundError, ObjectNotFoundError, UnsafePathError
+from des_format.ports.objects import AsyncObjectStore, ObjectMeta
+from des_format.store import StoredEntry
+
+__all__ = ["Fallback"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Files as objects of their own.
+
+    Attributes:
+        objects: The store of objects.
+        key: What a file is called there, with `{uid}`, `{year}`, `{month}` and `{day}`.
+        begins_at: Returns from when on files may be there; None for always.
+    """
+
+    objects: AsyncObjectStore
+    key: str
+    begins_at: Callable[[], datetime | None]
+
+    async def find(self, uid: str, created_at: datetime) -> StoredEntry:
+        """Return what is known of a file.
+
+        Raises:
+            EntryNotFoundError: It is not there.
+        """
+        return _described(uid, created_at, await self._asked(uid, created_at, self.objects.head_async))
+
+    async def read(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
+        """Read bytes `[start, end)` of a file.
+
+        Raises:
+            EntryNotFoundError: It is not there.
+        """
+        if start == end:
+            return b""
+
+        async def get(key: str) -> bytes:
+            answer = await self.objects.get_async(key, options={"range": (start, end)})
+            return bytes(memoryview(await answer.buffer_async()))
+
+        return await self._asked(uid, created_at, get)
+
+    async def _asked(self, uid: str, created_at: datetime, ask: Callable[[str], Awaitable[T]]) -> T:
+        absent = EntryNotFoundError(f"no entry {uid!r}, neither archived nor in the original store")
+        begins_at = self.begins_at()
+        if begins_at is not None and created_at <= begins_at:
+            raise absent
+        time = created_at.astimezone(UTC)
+        key = self.key.format(uid=uid, year=f"{time:%Y}", month=f"{time:%m}", day=f"{time:%d}")
+        try:
+            return await ask(key)
+        except (ObjectNotFoundError, UnsafePathError):
+            raise absent from None
+
+
+def _described(uid: str, created_at: datetime, meta: ObjectMeta) -> StoredEntry:
+    """An object as an entry; its version takes the place of the archive's id."""
+    version = f"{meta['e_tag']}|{meta['version']}|{meta['last_modified'].isoformat()}"
+    name = f"original-{hashlib.sha256(version.encode()).hexdigest()[:32]}"
+    size = meta["size"]
+    entry = Entry(uid, size, 0, Kind.EXTERNAL, Codec.NONE, 0, 0, payload_offset=0)
+    return StoredEntry(f"{created_at.astimezone(UTC):%Y%m%d}", "", name, entry)

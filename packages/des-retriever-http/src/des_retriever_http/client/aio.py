@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from des_format.errors import DesError
+from des_format.errors import CorruptArchiveError, DesError, UnavailableError
 
 from . import calls
-from .arguments import CreatedAt, Uid, file_key
+from .arguments import CreatedAt, FileKey, Uid, file_key
 from .batches import BatchFile, BatchTransfer, parts
 from .connecting import Timeout, Verify, checked_url, http_arguments, policy_of, prepared, refused
 from .credentials import AsyncToken, Credentials
@@ -91,8 +91,7 @@ class AsyncRetrieverClient:
         if not key.has_path:
             (file,) = [file async for file in self.batch([key])]
             return file.read()
-        async with aclosing(AsyncIncoming(FileTransfer(key, packed=True), self._open, self._policy)) as incoming:
-            return b"".join([piece async for piece in incoming])
+        return (await self._whole(key))[1]
 
     async def get_range(self, uid: Uid, created_at: CreatedAt, start: int, end: int) -> bytes:
         """Return bytes `[start, end)` of a file, cut at its end."""
@@ -149,9 +148,29 @@ class AsyncRetrieverClient:
     async def batch(self, files: Iterable[tuple[Uid, CreatedAt]]) -> AsyncIterator[BatchFile]:
         """Yield files in the order in which they are asked for, with one request for up to 10,000 of them."""
         for part in parts(files):
-            async with aclosing(AsyncIncoming(BatchTransfer(part), self._open, self._policy)) as incoming:
-                async for file in incoming:
-                    yield file
+            transfer = BatchTransfer(part)
+            while not transfer.complete:
+                try:
+                    async with aclosing(AsyncIncoming(transfer, self._open, self._policy)) as incoming:
+                        async for file in incoming:
+                            yield file
+                except UnavailableError:
+                    if (key := transfer.unfinished) is None:
+                        raise
+                    yield await self._alone(key)
+                    transfer.settle()
+
+    async def _alone(self, key: FileKey) -> BatchFile:
+        try:
+            return BatchFile.whole(key, *await self._whole(key))
+        except CorruptArchiveError as error:
+            return BatchFile.damaged(key, error)
+
+    async def _whole(self, key: FileKey) -> tuple[FileHead, bytes]:
+        transfer = FileTransfer(key, packed=True)
+        async with aclosing(AsyncIncoming(transfer, self._open, self._policy)) as incoming:
+            payload = b"".join([piece async for piece in incoming])
+        return transfer.head, payload
 
     async def _run(self, call: Call[T]) -> T:
         try:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from des_format.errors import DesError
+from des_format.errors import CorruptArchiveError, DesError
 
 from .arguments import CreatedAt, FileKey, Uid, file_key
+from .downloads import FileHead
 from .frames import Frame, FrameDecoder
 from .messages import IDENTITY, Head, Request
 from .problems import HttpProblem, UnexpectedAnswerError, error_of
@@ -55,6 +56,17 @@ class BatchFile:
             return None
         what = str(FileKey(self.uid, self.created_at))
         return error_of(what, HttpProblem(self.status, self.code, self.detail))
+
+    @classmethod
+    def whole(cls, key: FileKey, head: FileHead, payload: bytes) -> BatchFile:
+        """Return a file that was read by itself."""
+        return cls(*key, 200, payload, "", "", head.content_type, head.etag, head.last_modified)
+
+    @classmethod
+    def damaged(cls, key: FileKey, error: CorruptArchiveError) -> BatchFile:
+        """Return a file that was read by itself, and is not what its checksum says."""
+        detail = error.__cause__.detail if isinstance(error.__cause__, HttpProblem) else "The file is damaged"
+        return cls(*key, 502, None, error.code, detail)
 
     def read(self) -> bytes:
         """Return the payload.
@@ -103,6 +115,21 @@ class BatchTransfer:
     def complete(self) -> bool:
         """Whether all files have come."""
         return self._count == len(self._files)
+
+    @property
+    def unfinished(self) -> FileKey | None:
+        """The file in whose payload the last answer broke off, if it can be asked for by itself; else None.
+
+        The service ends an answer so when a large payload proves to be damaged after most of it was sent.
+        """
+        if self.complete or self._decoder.pending is None or not self._files[self._count].has_path:
+            return None
+        return self._files[self._count]
+
+    def settle(self) -> None:
+        """Take that the next file came otherwise."""
+        self._count += 1
+        self._decoder = FrameDecoder()
 
     def request(self) -> Request:
         """Return the request for the files that are not there yet."""

@@ -58,6 +58,11 @@ class FrameDecoder:
             raise UnexpectedAnswerError("bytes follow the end mark of a batch")
         return frames
 
+    @property
+    def pending(self) -> dict[str, Any] | None:
+        """The header of the payload of which not all bytes have come; None between payloads."""
+        return self._header
+
     def close(self) -> None:
         """Take that no more bytes come.
 

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from des_format.errors import DesError
+from des_format.errors import CorruptArchiveError, DesError, UnavailableError
 
 from . import calls
-from .arguments import CreatedAt, Uid, file_key
+from .arguments import CreatedAt, FileKey, Uid, file_key
 from .batches import BatchFile, BatchTransfer, parts
 from .connecting import Timeout, Verify, checked_url, http_arguments, policy_of, prepared, refused
 from .credentials import Credentials, Token
@@ -119,8 +119,7 @@ class RetrieverClient:
         if not key.has_path:
             (file,) = self.batch([key])
             return file.read()
-        with closing(Incoming(FileTransfer(key, packed=True), self._open, self._policy)) as incoming:
-            return b"".join(incoming)
+        return self._whole(key)[1]
 
     def get_range(self, uid: Uid, created_at: CreatedAt, start: int, end: int) -> bytes:
         """Return bytes `[start, end)` of a file, cut at its end; errors as for `get`."""
@@ -216,7 +215,8 @@ class RetrieverClient:
         """Yield files in the order in which they are asked for, with one request for up to 10,000 of them.
 
         What is missing, deleted or damaged is yielded too, with its status and without a payload. An answer that is cut
-        off is asked for again from there; payloads are always whole.
+        off is asked for again from there, and a file in whose middle that happens again and again by itself. Payloads
+        are always whole.
 
         Args:
             files: Uids, and when they were created. Any number: it is taken in as files are yielded.
@@ -226,8 +226,28 @@ class RetrieverClient:
             DesError: Otherwise as for `get`, but only for what is wrong with the request.
         """
         for part in parts(files):
-            with closing(Incoming(BatchTransfer(part), self._open, self._policy)) as incoming:
-                yield from incoming
+            transfer = BatchTransfer(part)
+            while not transfer.complete:
+                try:
+                    with closing(Incoming(transfer, self._open, self._policy)) as incoming:
+                        yield from incoming
+                except UnavailableError:
+                    if (key := transfer.unfinished) is None:
+                        raise
+                    yield self._alone(key)
+                    transfer.settle()
+
+    def _alone(self, key: FileKey) -> BatchFile:
+        try:
+            return BatchFile.whole(key, *self._whole(key))
+        except CorruptArchiveError as error:
+            return BatchFile.damaged(key, error)
+
+    def _whole(self, key: FileKey) -> tuple[FileHead, bytes]:
+        transfer = FileTransfer(key, packed=True)
+        with closing(Incoming(transfer, self._open, self._policy)) as incoming:
+            payload = b"".join(incoming)
+        return transfer.head, payload
 
     def _run(self, call: Call[T]) -> T:
         try:

@@ -93,7 +93,7 @@ def _guarded(service: Service, app: ASGIApp) -> ASGIApp:
         return app
     from .security.gate import Gate
 
-    return Gate(app, lambda: service.guards)
+    return Gate(app, lambda: service.guards, lambda result: service.count_access(result))
 
 
 @asynccontextmanager

@@ -28,9 +28,11 @@ class Service:
 
     Attributes:
         settings: How it runs.
+        count_access: Is told how requests end at the gate.
     """
 
     settings: Settings
+    count_access: Callable[[str], None] = field(default=lambda _result: None)
     _backend: Backend | None = field(default=None, init=False)
     _guards: Guards | None = field(default=None, init=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from ..security.principals import ACCESS_RESULTS
 from .counting import FINE_SECONDS, BulkHistogram, Distribution
 
 __all__ = ["OPERATIONS", "RetrieverMetrics", "Totals"]
@@ -109,6 +110,9 @@ class RetrieverMetrics:
         self._file_sizes = BulkHistogram(
             "des_retriever_file_size_bytes", "Sizes of files that were read.", buckets=_BYTES, registry=registry
         )
+        self._accesses = counter(
+            "auth_requests_total", "Requests by how their credentials were found.", "result", known=ACCESS_RESULTS
+        )
         self._reads = counter("retrievals_total", "Reads of entries.", "backend", "status")
         self._read_seconds = seconds("retrieval_seconds", "Duration of successful reads of entries.", "backend")
         self._s3_seconds = seconds("retriever_s3_latency_seconds", "Duration of successful reads of entries from S3.")
@@ -157,6 +161,10 @@ class RetrieverMetrics:
     def timed_out(self, kind: str) -> None:
         """Count a request that took too long, of `TIMEOUTS`: to begin, or in between."""
         self._timeouts.labels(kind).inc()
+
+    def accessed(self, result: str) -> None:
+        """Count a request at the gate, for a result of `ACCESS_RESULTS`."""
+        self._accesses.labels(result).inc()
 
     def tombstone_created(self, reason: str) -> None:
         """Count a deletion, for a reason of `REASONS`."""

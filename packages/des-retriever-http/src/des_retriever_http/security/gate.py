@@ -23,6 +23,12 @@ __all__ = ["Gate", "Guards"]
 
 _BEARER = "bearer "
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+_RESULTS = {
+    **dict.fromkeys(("invalid_signature", "missing_header", "replayed"), "invalid_sig"),
+    **dict.fromkeys(("invalid_nonce", "invalid_time", "outdated"), "invalid_sig"),
+    **dict.fromkeys(("unknown_key", "unknown_scheme", "invalid_token"), "invalid_credentials"),
+    **{name: name for name in ("expired", "rate_limited", "no_credentials", "forbidden")},
+}
 _DELETER = Principal("delete-api-key", frozenset({Permission.WRITE}))
 
 
@@ -57,11 +63,13 @@ class Gate:
     Args:
         app: What it protects.
         guards: Returns what it asks, once the service has started.
+        count: Is told how each request ended here, by one of `ACCESS_RESULTS`.
     """
 
-    def __init__(self, app: ASGIApp, guards: Callable[[], Guards]) -> None:
+    def __init__(self, app: ASGIApp, guards: Callable[[], Guards], count: Callable[[str], None]) -> None:
         self._app = app
         self._guards = guards
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = needed_permission(scope)
@@ -69,17 +77,19 @@ class Gate:
             await self._app(scope, receive, send)
             return
         passing = _Passing(scope, receive, needed)
+        guards = self._guards()
         try:
-            guards = self._guards()
             await passing.admit(guards)
         except Exception as error:
             answer = shown(error, scope)
-            if isinstance(error, Problem):
+            reason = getattr(error, "reason", getattr(error, "code", "error"))
+            self._count(_RESULTS.get(reason, "error"))
+            if isinstance(error, Problem) and answer.status_code < 500:
                 name = passing.principal.id if passing.principal else "unknown"
-                reason = getattr(error, "reason", error.code)
-                self._guards().audit.record(scope, name, needed, answer.status_code, reason=reason)
+                guards.audit.record(scope, name, needed, answer.status_code, reason=reason)
             await answer(scope, receive, send)
             return
+        self._count("success")
         await passing.serve(self._app, guards.audit, send)
 
 

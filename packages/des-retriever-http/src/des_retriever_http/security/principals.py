@@ -8,12 +8,24 @@ from enum import StrEnum
 
 from starlette.types import Scope
 
-__all__ = ["ANONYMOUS", "LINK", "SCOPE_KEY", "Permission", "Principal", "principal_of"]
+__all__ = ["ACCESS_RESULTS", "ANONYMOUS", "LINK", "SCOPE_KEY", "Permission", "Principal", "principal_of"]
 
 LINK = "link"
 """Names whoever has a link, in the audit log."""
 
 SCOPE_KEY = "des_principal"
+
+ACCESS_RESULTS = (
+    "success",
+    "invalid_sig",
+    "expired",
+    "rate_limited",
+    "invalid_credentials",
+    "no_credentials",
+    "forbidden",
+    "error",
+)
+"""How a request ended at the gate. The first four are what the published retriever counted."""
 
 
 class Permission(StrEnum):

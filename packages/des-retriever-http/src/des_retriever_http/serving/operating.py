@@ -90,6 +90,7 @@ class Operations:
         self._service: Service = app.state.service
         self.registry = CollectorRegistry()
         self.metrics = RetrieverMetrics(self.registry)
+        self._service.count_access = self.metrics.accessed
         if shared is None:
             ProcessCollector(registry=self.registry)
         self._tracing = open_tracing(settings.tracing)

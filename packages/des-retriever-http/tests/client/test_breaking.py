@@ -257,13 +257,15 @@ DELETED = {"sequence": 9, "at": "2025-11-25T08:00:00+00:00", "by": "me", "reason
 async def test_a_deletion_whose_answer_was_lost_is_found_in_the_history(connected: Connected) -> None:
     gone = problem(410, "entry_deleted")
     mine = answer(200, json.dumps({"uid": "a", "commits": [DELETED]}).encode())
-    others = answer(200, json.dumps({"uid": "a", "commits": [{**DELETED, "by": "you"}]}).encode())
+    others = answer(200, json.dumps({"uid": "a", "commits": [{**DELETED, "by": "men (k)"}]}).encode())
 
     async def delete(*answers: bytes) -> Any:
         with scripted(*answers) as server:
             return await connected(server.url)("delete", "a", MORNING, reason="GDPR", by="me ")
 
+    keyed = answer(200, json.dumps({"uid": "a", "commits": [{**DELETED, "by": "me (k)"}]}).encode())
     assert await delete(REFUSE, gone, mine) == 9
+    assert await delete(REFUSE, gone, keyed) == 9
     for answers in ([gone, mine], [REFUSE, gone, others], [REFUSE, gone, problem(403, "permission_denied")]):
         with pytest.raises(EntryDeletedError):
             await delete(*answers)

@@ -89,7 +89,7 @@ def delete(key: FileKey, reason: str, by: str, ticket: str | None) -> Call[int]:
         # The answer to an earlier attempt may be what was lost.
         if not isinstance(error.__cause__, HttpProblem) or error.__cause__.attempt == 1:
             raise
-        done = yield from _own_deletion(key, (reason, by.strip(), ticket or None))
+        done = yield from _own_deletion(key, reason, by.strip(), ticket or None)
         if done is None:
             raise
         return done.sequence
@@ -133,9 +133,13 @@ def page(day: str | date, shard: str | int | None, prefix: str, cursor: str | No
     return listed
 
 
-def _own_deletion(key: FileKey, by_what: tuple[str, str, str | None]) -> Call[Deletion | None]:
+def _own_deletion(key: FileKey, reason: str, by: str, ticket: str | None) -> Call[Deletion | None]:
     try:
         commits: Sequence[Deletion] = yield from history(key)
     except DesError:
         return None
-    return next((one for one in reversed(commits) if (one.reason, one.by, one.ticket) == by_what), None)
+    for one in reversed(commits):
+        # The service adds in brackets whose credentials they were.
+        if (one.reason, one.ticket) == (reason, ticket) and (one.by == by or one.by.startswith(f"{by} (")):
+            return one
+    return None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
@@ -105,22 +105,31 @@ class S3RangeSource:
             ObjectChangedError: The archive was replaced.
             BigFileMissingError: There is no such big file.
         """
-        archive, cache = self.archive, self._cache
+        return self._read(ranges) if self._cache is None else self._read_over(self._cache, ranges)
+
+    def _read_over(self, cache: IndexCache, ranges: Sequence[ByteRange]) -> list[bytes]:
+        archive = self.archive
         found: dict[ByteRange, bytes] = {}
-        if cache is not None and (keys := archive.cached_keys(ranges)):
+        if keys := archive.cached_keys(ranges):
             held = cache.get_many(keys)
             found = {part: data for part in ranges if (data := archive.from_cache(part, held)) is not None}
-        reads = archive.reads(part for part in dict.fromkeys(ranges) if part not in found)
-        self._metrics.count_ranges(self._backend, [archive.type_of(read.part) for read in reads])
+        missing = [part for part in dict.fromkeys(ranges) if part not in found]
         try:
-            fetched = self._fetch_all(reads)
+            read = dict(zip(missing, self._read(missing), strict=True))
         except ObjectChangedError:
-            self._forget()
+            cache.delete_many(archive.tail_keys())
             raise
-        if cache is not None and (items := dict(_items(archive, reads, fetched))):
+        if items := _items(archive, read):
             cache.set_many(items)
-        found |= {read.part: data for read, data in zip(reads, fetched, strict=True)}
-        return [found.get(part, b"") for part in ranges]
+        found |= read
+        return [found[part] for part in ranges]
+
+    def _read(self, parts: Sequence[ByteRange]) -> list[bytes]:
+        """Return ranges, by a request for each that has bytes."""
+        reads = self.archive.reads(parts)
+        self._metrics.count_ranges(self._backend, [self.archive.type_of(read.part) for read in reads])
+        fetched = self._fetch_all(reads)
+        return fetched if len(reads) == len(parts) else _with_empty(parts, fetched)
 
     def _fetch_all(self, reads: Sequence[Read]) -> list[bytes]:
         if len(reads) < 2:
@@ -147,10 +156,6 @@ class S3RangeSource:
             return self.archive.accept(read, self._store.get(read.key, options=read.options))
         except ObjectNotFoundError as error:
             raise self.archive.missing(read, error) from error
-
-    def _forget(self) -> None:
-        if self._cache is not None:
-            self._cache.delete_many(self.archive.tail_keys())
 
     def _pool(self) -> ThreadPoolExecutor:
         threads = self._threads
@@ -206,23 +211,31 @@ class AsyncS3RangeSource:
 
     async def read_ranges(self, ranges: Sequence[ByteRange], /) -> list[bytes]:
         """As `S3RangeSource.read_ranges`."""
-        archive, cache = self.archive, self._cache
+        return await (self._read(ranges) if self._cache is None else self._read_over(self._cache, ranges))
+
+    async def _read_over(self, cache: AsyncIndexCache, ranges: Sequence[ByteRange]) -> list[bytes]:
+        archive = self.archive
         found: dict[ByteRange, bytes] = {}
-        if cache is not None and (keys := archive.cached_keys(ranges)):
+        if keys := archive.cached_keys(ranges):
             held = await cache.get_many_async(keys)
             found = {part: data for part in ranges if (data := archive.from_cache(part, held)) is not None}
-        reads = archive.reads(part for part in dict.fromkeys(ranges) if part not in found)
-        self._metrics.count_ranges(self._backend, [archive.type_of(read.part) for read in reads])
+        missing = [part for part in dict.fromkeys(ranges) if part not in found]
         try:
-            fetched = await self._fetch_all(reads)
+            read = dict(zip(missing, await self._read(missing), strict=True))
         except ObjectChangedError:
-            if cache is not None:
-                await cache.delete_many_async(archive.tail_keys())
+            await cache.delete_many_async(archive.tail_keys())
             raise
-        if cache is not None and (items := dict(_items(archive, reads, fetched))):
+        if items := _items(archive, read):
             await cache.set_many_async(items)
-        found |= {read.part: data for read, data in zip(reads, fetched, strict=True)}
-        return [found.get(part, b"") for part in ranges]
+        found |= read
+        return [found[part] for part in ranges]
+
+    async def _read(self, parts: Sequence[ByteRange]) -> list[bytes]:
+        """As `S3RangeSource._read`."""
+        reads = self.archive.reads(parts)
+        self._metrics.count_ranges(self._backend, [self.archive.type_of(read.part) for read in reads])
+        fetched = await self._fetch_all(reads)
+        return fetched if len(reads) == len(parts) else _with_empty(parts, fetched)
 
     async def _fetch_all(self, reads: Sequence[Read]) -> list[bytes]:
         if len(reads) < 2:
@@ -244,5 +257,10 @@ class AsyncS3RangeSource:
                 raise self.archive.missing(read, error) from error
 
 
-def _items(archive: PinnedArchive, reads: Sequence[Read], fetched: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    return [item for read, data in zip(reads, fetched, strict=True) for item in archive.items(read.part, data)]
+def _items(archive: PinnedArchive, read: Mapping[ByteRange, bytes]) -> dict[str, bytes]:
+    return dict(item for part, data in read.items() if data for item in archive.items(part, data))
+
+
+def _with_empty(parts: Sequence[ByteRange], fetched: Iterable[bytes]) -> list[bytes]:
+    following = iter(fetched)
+    return [next(following) if part.size > 0 else b"" for part in parts]

@@ -93,7 +93,8 @@ def _guarded(service: Service, app: ASGIApp) -> ASGIApp:
         return app
     from .security.gate import Gate
 
-    return Gate(app, lambda: service.guards, lambda result: service.count_access(result))
+    # Both are asked late: they are set when the service starts.
+    return Gate(app, lambda: service.guards, lambda result: service.count_access(result))  # noqa: PLW0108
 
 
 @asynccontextmanager

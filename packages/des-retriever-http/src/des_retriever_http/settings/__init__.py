@@ -23,7 +23,8 @@ __all__ = ["Settings"]
 
 PREFIX = "DES_"
 
-# Kubernetes gives each container the addresses of the services of its namespace, so a service `des-http` makes these.
+# Kubernetes gives each container the addresses of the services of its namespace, so a service `des-http` makes these;
+# one that is called `des-retriever` makes `DES_RETRIEVER_PORT=tcp://...`, which is no port.
 _SERVICE_LINK = re.compile(
     r"DES_\w*?(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)\Z"
 )
@@ -56,9 +57,13 @@ class Settings(
                 or contradicts another. The message names it and shows no value.
         """
         environment = os.environ if environment is None else environment
-        given = {name.upper(): value for name, value in environment.items() if name.upper().startswith(PREFIX)}
+        given = {
+            name.upper(): value
+            for name, value in environment.items()
+            if name.upper().startswith(PREFIX) and not _is_service_link(name.upper(), value)
+        }
         known = {f"{PREFIX}{name.upper()}": name for name in cls.model_fields}
-        if unknown := sorted(name for name in given.keys() - known.keys() if not _is_service_link(name, given[name])):
+        if unknown := sorted(given.keys() - known.keys()):
             raise ConfigurationError("; ".join(_unknown(name, known) for name in unknown))
         source = EnvSettingsSource(cls)
         source.env_vars = {name.lower(): value for name, value in given.items() if value != ""}

@@ -1,0 +1,1 @@
+"""What `retriever.py` measures with: peers, processes, and clients."""

@@ -41,7 +41,7 @@ def test_an_error_goes_to_all_who_wait_and_is_forgotten() -> None:
     assert flights.do("key", lambda: 1) == 1
 
 
-async def test_tasks_share_one_call_and_a_cancelled_one_does_not_take_it_from_the_others() -> None:
+async def test_when_the_first_of_several_tasks_is_cancelled_another_one_begins_anew() -> None:
     flights, calls = AsyncFlights(), []
     go_on = asyncio.Event()
 
@@ -55,9 +55,42 @@ async def test_tasks_share_one_call_and_a_cancelled_one_does_not_take_it_from_th
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
+    while len(calls) < 2:
+        await asyncio.sleep(0)
     go_on.set()
     assert await asyncio.gather(*others) == ["answer"] * 4
+    assert calls == [1, 1]  # One of them began anew, for all.
+
+
+async def test_tasks_that_ask_the_same_at_the_same_time_share_one_call() -> None:
+    flights, calls = AsyncFlights(), []
+    go_on = asyncio.Event()
+
+    async def call() -> str:
+        calls.append(1)
+        await go_on.wait()
+        return "answer"
+
+    tasks = [asyncio.create_task(flights.do("key", call)) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    go_on.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results.pop(2), asyncio.CancelledError)
+    assert results == ["answer"] * 4
     assert calls == [1]
+
+
+async def test_an_error_goes_to_all_tasks_that_wait_and_is_forgotten() -> None:
+    flights = AsyncFlights()
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("no")
+
+    results = await asyncio.gather(*(flights.do("key", fail) for _ in range(3)), return_exceptions=True)
+    assert [str(error) for error in results] == ["no"] * 3
+    assert await flights.do("key", lambda: asyncio.sleep(0, 1)) == 1
 
 
 async def test_a_call_that_nobody_waits_for_any_more_is_cancelled() -> None:

@@ -45,37 +45,35 @@ class Flights:
             return self._running.pop(key)
 
 
-class _Flight:
-    """A call that some tasks wait for."""
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task = task
-        self.waiting = 0
+_BEGIN_ANEW = object()
 
 
 class AsyncFlights:
     """Shares the results of calls between the tasks of one event loop."""
 
     def __init__(self) -> None:
-        self._running: dict[Hashable, _Flight] = {}
+        # As for `Flights`. A call runs in the task of whoever began it: one of its own costs more than the rest.
+        self._running: dict[Hashable, asyncio.Future[Any] | None] = {}
 
     async def do(self, key: Hashable, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """As `Flights.do`; a call goes on as long as anyone waits for it, whoever began it."""
-        flight = self._running.get(key)
-        if flight is None:
-            flight = self._running[key] = _Flight(asyncio.get_running_loop().create_task(call()))
-            flight.task.add_done_callback(lambda task: self._end(key, task))
-        flight.waiting += 1
+        """As `Flights.do`; if whoever began a call is cancelled, one of those who wait for it begins it anew."""
+        while key in self._running:
+            joined = self._running[key]
+            if joined is None:
+                joined = self._running[key] = asyncio.get_running_loop().create_future()
+            result = await asyncio.shield(joined)
+            if result is not _BEGIN_ANEW:
+                return result
+        self._running[key] = None
         try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                self._end(key, flight.task)
-                flight.task.cancel()
-
-    def _end(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        """Let a call go, unless another one has taken its place."""
-        flight = self._running.get(key)
-        if flight is not None and flight.task is task:
-            del self._running[key]
+            result = await call()
+        except BaseException as error:
+            if (awaited := self._running.pop(key)) is not None:
+                if isinstance(error, asyncio.CancelledError):
+                    awaited.set_result(_BEGIN_ANEW)
+                else:
+                    awaited.set_exception(error)
+            raise
+        if (awaited := self._running.pop(key)) is not None:
+            awaited.set_result(result)
+        return result

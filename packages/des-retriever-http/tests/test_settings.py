@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from des_format.errors import ConfigurationError
 from des_retriever_http import Settings
+from des_retriever_http.serving.operating import RetrieverSettings
 from des_retriever_http.storage.opening import cache_url, store_url
 
 
@@ -72,6 +73,8 @@ def test_variables_that_kubernetes_injects_for_services_are_no_settings() -> Non
             "DES_HTTP_PORT_8000_TCP_ADDR": "10.0.0.1",
         }
     )
+    of_its_own_name = {"DES_RETRIEVER_PORT": "tcp://10.0.0.1:8000", "DES_RETRIEVER_SERVICE_HOST": "10.0.0.1"}
+    assert RetrieverSettings.read(of_its_own_name).retriever_port == 8000
 
 
 def test_an_argument_beats_the_environment() -> None:

@@ -14,7 +14,7 @@ from .serving.checking import check
 from .serving.operating import RetrieverSettings
 from .serving.running import FAILED, run
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 USAGE = 2
 
@@ -41,5 +41,16 @@ def _told(error: Exception, code: int) -> int:
     return code
 
 
+def command() -> None:
+    """Run the command, and end the process with its exit code."""
+    code = main()
+    if code == FAILED:
+        # What has failed may still be tried in threads of obstore, and they abort a process that ends in its own time.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

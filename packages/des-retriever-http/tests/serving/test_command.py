@@ -127,9 +127,20 @@ def test_what_cannot_be_accepted_stops_the_start(arguments: list[str], variables
 
 
 def test_a_storage_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    done = run(str(tmp_path / "absent"), "--check")
+    for arguments in (["--check"], ["--port", "0"], ["--port", "0", "--workers", "2"]):
+        done = run(str(tmp_path / "absent"), *arguments)
+        assert done.returncode == 1
+        assert "absent" in done.stderr
+
+
+def test_workers_that_die_all_the_time_are_given_up(filled: Path) -> None:
+    """One of them that dies now and then is replaced; the command would hide that nobody serves."""
+    module = filled.parent / "sitecustomize.py"
+    # Of these, only workers are started by `multiprocessing`.
+    module.write_text("import sys, os\nif 'multiprocessing' in ' '.join(sys.orig_argv): os._exit(134)\n")
+    done = run(str(filled), "--port", "0", "--workers", "2", PYTHONPATH=str(filled.parent))
     assert done.returncode == 1
-    assert "absent" in done.stderr
+    assert "workers_given_up" in done.stderr
 
 
 # -- while it serves ----------------------------------------------------------------------------

@@ -9,9 +9,11 @@ import signal
 import socket
 import ssl
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
@@ -24,21 +26,43 @@ from .protocol import BoundedConfig
 __all__ = ["address", "run"]
 
 FAILED = 1
+GIVEN_UP = "workers_given_up"
 
 log = logging.getLogger(__name__)
 
 _MEMORY = Path("/dev/shm")
+# So many deaths for each worker within this time are no accident; whoever started the command sees that it ends.
+_MAX_DEATHS = 5
+_DEATHS_SECONDS = 60
 
 
 class Workers(Multiprocess):
-    """Processes that serve from one socket. One that dies is replaced within a second."""
+    """Processes that serve from one socket. One that dies is replaced within a second, unless they die all the time.
+
+    Attributes:
+        has_failed: Whether they were given up.
+    """
+
+    has_failed = False
+
+    def __init__(self, config: BoundedConfig, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._deaths: deque[float] = deque(maxlen=_MAX_DEATHS * config.workers)
 
     def keep_subprocess_alive(self) -> None:
         """Replace processes that died, and forget what they said of the moment."""
+        if self.should_exit.is_set():
+            return  # It was told to stop.
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
+        self.has_failed = self.should_exit.is_set()
         for gone in before - {process.pid for process in self.processes}:
             mark_process_dead(gone)  # type: ignore[no-untyped-call]
+            self._deaths.append(monotonic())
+        if len(self._deaths) == self._deaths.maxlen and self._deaths[-1] - self._deaths[0] < _DEATHS_SECONDS:
+            log.error(GIVEN_UP, extra={"deaths": len(self._deaths), "seconds": _DEATHS_SECONDS})
+            self.has_failed = True
+            self.should_exit.set()
 
     def terminate_all(self) -> None:
         """Stop them; when they no longer listen, nobody does, and clients are refused instead of left waiting."""
@@ -59,15 +83,17 @@ def run(settings: RetrieverSettings) -> int:
         if settings.workers == 1:
             return _run_one(config, listener)
         with _shared_metrics():
-            Workers(config, [listener]).run()
-    return 0
+            workers = Workers(config, [listener])
+            workers.run()
+    return FAILED if workers.has_failed else 0
 
 
 def _run_one(config: BoundedConfig, listener: socket.socket) -> int:
     # uvicorn raises the signal that stopped it once more, when everything is done: then it has no effect.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # The same, for SIGINT.
+    # The same, for SIGINT; and a start that fails is an exit of uvicorn's own.
+    with suppress(KeyboardInterrupt, SystemExit):
         server.run([listener])
     return 0 if server.started else FAILED
 

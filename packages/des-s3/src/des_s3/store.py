@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,6 +20,7 @@ from .calls import Caller
 from .checksums import UploadChecksums
 from .clients import Clients
 from .engines import BotoReads, ObstoreReads, Reads
+from .locks import retain, retained_until
 from .metrics import S3Metrics
 from .multipart import PartSize, Upload
 from .operations import copy, delete, head, list_page, put
@@ -217,6 +219,22 @@ class S3ObjectStore:
     async def copy_async(self, source: str, target: str) -> PutResult:
         """Asynchronous twin of `copy`."""
         return await self._caller.run_async(copy(self.bucket, self._key(source), self._key(target)))
+
+    def retain(self, path: str, until: datetime) -> None:
+        """Lock an object; see `des_format.ports.objects.Retains`. Governance mode, in a bucket with object lock."""
+        self._caller.run(retain(self._key(path), until))
+
+    async def retain_async(self, path: str, until: datetime) -> None:
+        """Asynchronous twin of `retain`."""
+        await self._caller.run_async(retain(self._key(path), until))
+
+    def retained_until(self, path: str) -> datetime | None:
+        """Return until when an object is locked; see `des_format.ports.objects.Retains`."""
+        return self._caller.run(retained_until(self._key(path)))
+
+    async def retained_until_async(self, path: str) -> datetime | None:
+        """Asynchronous twin of `retained_until`."""
+        return await self._caller.run_async(retained_until(self._key(path)))
 
     def target(self, key: str, /, *, part_size: PartSize = "adaptive", max_parallel_parts: int = 4) -> S3Target:
         """Begin a new object; see `des_format.ports.objects.Creates`, and `S3Target` for the arguments."""

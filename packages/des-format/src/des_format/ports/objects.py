@@ -43,6 +43,7 @@ __all__ = [
     "PutMode",
     "PutResult",
     "ReadsInParallel",
+    "Retains",
     "SuffixRange",
     "TakesTurns",
     "Turn",
@@ -229,6 +230,37 @@ class ReadsInParallel(Protocol):
 
     @property
     def parallel_reads(self) -> int: ...
+
+
+@runtime_checkable
+class Retains(Protocol):
+    """Optional capability: an object can be kept from being deleted until some time, whoever asks for it."""
+
+    def retain(self, path: str, until: datetime) -> None:
+        """Keep an object, as it is now, until a time, which can only be moved on.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+            UnsupportedOperationError: The storage, or this part of it, cannot keep objects.
+            AccessDeniedError: It is kept for longer already, or who asks may not.
+        """
+        ...
+
+    async def retain_async(self, path: str, until: datetime) -> None:
+        """Asynchronous twin of `retain`."""
+        ...
+
+    def retained_until(self, path: str) -> datetime | None:
+        """Return until when an object is kept; None for one that is not.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+        """
+        ...
+
+    async def retained_until_async(self, path: str) -> datetime | None:
+        """Asynchronous twin of `retained_until`."""
+        ...
 
 
 class Turn(Protocol):

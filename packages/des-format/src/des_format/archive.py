@@ -249,8 +249,7 @@ class Archive:
             The entry, its payload, and how that is still compressed; the payload is empty when `entry.size` is over the
             limit. None for a missing entry.
         """
-        slots = yield from self._lookup.locate((name,))
-        for slot in slots.get(name, ()):
+        for slot in (yield from self._lookup.places(name)):
             if slot.length > limit_bytes + _AROUND_PAYLOAD_BYTES:
                 entry = yield from self.find(name)
                 if entry is None or entry.size > limit_bytes:
@@ -303,8 +302,7 @@ class Archive:
 
     def find(self, name: str) -> Steps[Entry | None]:
         """Return an entry's description without its payload, or None; at most one read after its block."""
-        slots = yield from self._lookup.locate((name,))
-        for slot in slots.get(name, ()):
+        for slot in (yield from self._lookup.places(name)):
             guess = min(slot.length, ENTRY_HEAD_SIZE + len(name.encode()) + _HEAD_GUESS_BYTES)
             (data,) = yield from self._fetch([ByteRange(slot.offset, slot.offset + guess)])
             needed = ENTRY_HEAD_SIZE + sum(decode_lengths(data))

@@ -84,6 +84,12 @@ class IndexLookup:
         candidates, goes_on = search_block(block, hashed)
         return self._check_slot(candidates[0], number) if len(candidates) == 1 and not goes_on else None
 
+    def places(self, name: str) -> Steps[list[Slot]]:
+        """As `locate`, for one name."""
+        if (slot := self.held(name)) is not None:
+            return [slot]
+        return (yield from self.locate((name,))).get(name, [])
+
     def locate(self, names: Iterable[str]) -> Steps[dict[str, list[Slot]]]:
         """Find where each name's record may lie: one round of index blocks, more only if one overflows.
 

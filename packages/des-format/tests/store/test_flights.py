@@ -43,10 +43,12 @@ def test_an_error_goes_to_all_who_wait_and_is_forgotten() -> None:
 
 async def test_when_the_first_of_several_tasks_is_cancelled_another_one_begins_anew() -> None:
     flights, calls = AsyncFlights(), []
-    go_on = asyncio.Event()
+    began_anew, go_on = asyncio.Event(), asyncio.Event()
 
     async def call() -> str:
         calls.append(1)
+        if len(calls) > 1:
+            began_anew.set()
         await go_on.wait()
         return "answer"
 
@@ -55,8 +57,7 @@ async def test_when_the_first_of_several_tasks_is_cancelled_another_one_begins_a
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    while len(calls) < 2:
-        await asyncio.sleep(0)
+    await began_anew.wait()
     go_on.set()
     assert await asyncio.gather(*others) == ["answer"] * 4
     assert calls == [1, 1]  # One of them began anew, for all.

@@ -7,9 +7,11 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -194,3 +196,38 @@ async def test_what_a_published_system_left_is_served_as_its_own_retriever_did(s
     assert (gone.status_code, gone.json()["detail"]) == (410, "File deleted")
     # B-02: a sidecar made every entry of the shard's later archives fail.
     assert (await client.get("/files/519", params=AT, headers=fresh)).content == b"of a second archive"
+
+
+async def test_what_is_kept_in_a_bucket_with_object_lock_is_locked(
+    serve: Serve, aws: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    """B-33: the copies of the published one were where no retriever looked."""
+    kept = f"kept-{uuid4().hex}"
+    client = aws.client()
+    client.create_bucket(Bucket=kept, ObjectLockEnabledForBucket=True)
+    document = tmp_path / "keys.json"
+    digest = sha256(b"keeper").hexdigest()
+    item = {"id": "keeper", "hash": f"sha256:{digest}", "permissions": ["read", "extend_retention"]}
+    document.write_text(json.dumps({"api_keys": [item]}))
+    environment = {
+        **s3_environment(aws, bucket, tmp_path),
+        "DES_EXT_RETENTION_BUCKET": kept,
+        "DES_AUTHORIZED_KEYS_PATH": str(document),
+    }
+    objects: Any = objects_of(environment)
+    with DesStore.init(objects, n_bits=4) as store:
+        store.put("a", MORNING, b"content")
+    first, second = await serve(environment), await serve(environment)
+    body, by = {**AT, "due_date": "2999-01-01T00:00:00Z"}, {"X-API-Key": "keeper"}
+    done = (await first.put("/files/a/retention-policy", json=body, headers=by)).json()
+    assert (done["action"], done["locked"]) == ("moved", True)
+    lock = client.get_object_retention(Bucket=kept, Key=done["key"])["Retention"]
+    assert (lock["Mode"], lock["RetainUntilDate"]) == ("GOVERNANCE", datetime(2999, 1, 1, tzinfo=UTC))
+    again = (await second.put("/files/a/retention-policy", json=body, headers=by)).json()
+    assert again == {**done, "action": "updated"}
+    for page in list(objects.list()):
+        objects.delete([meta["path"] for meta in page if "store.json" not in meta["path"]])
+    objects.close()
+    third = await serve(environment)
+    assert (await third.get("/files/a", params=AT, headers=by)).content == b"content"
+    client.close()

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .http.documenting import ProblemModel
 from .http.paths import EntryPaths
 from .http.problems import Problem, shown
-from .routes import batch, deletion, history, listing, locators, meta
+from .routes import batch, deletion, history, listing, locators, meta, retention
 from .routes.console import console_routes
 from .routes.files import FileEndpoint, file_routes
 from .service import Service
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
     app.router.routes.append(locators.locator_route(service))
     if settings.console:
         app.router.routes.extend(console_routes())
-    for part in (meta, batch, deletion, history, listing, locators):
+    for part in (meta, batch, deletion, retention, history, listing, locators):
         app.include_router(part.router)
     app.front = EntryPaths(*(_guarded(service, one) for one in (app.routed, files)))
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):

@@ -119,6 +119,8 @@ class RetrieverMetrics:
         self._hits = counter("retriever_cache_hits_total", "Index blocks that a cache had.")
         self._misses = counter("retriever_cache_misses_total", "Index blocks that no cache had.")
         self._checks = counter("tombstone_checks_total", "Reads by whether the entry was deleted.", "result")
+        self._moves = counter("ext_retention_moves_total", "Files that were put under extended retention.")
+        self._updates = counter("ext_retention_updates_total", "Extended retentions that were moved on.")
         self._tombstones = counter("tombstones_created_total", "Deletions.", "reason", known=REASONS)
 
     # Per request.
@@ -165,6 +167,10 @@ class RetrieverMetrics:
     def accessed(self, result: str) -> None:
         """Count a request at the gate, for a result of `ACCESS_RESULTS`."""
         self._accesses.labels(result).inc()
+
+    def retention_extended(self, *, is_new: bool) -> None:
+        """Count a file that was put under extended retention, or whose time was moved on."""
+        (self._moves if is_new else self._updates).inc()
 
     def tombstone_created(self, reason: str) -> None:
         """Count a deletion, for a reason of `REASONS`."""

@@ -13,6 +13,7 @@ from des_format import errors
 from des_format.store import ReadEntry, StoredEntry
 
 from ..storage.backend import Backend, Fetched
+from ..storage.retention import Extension
 from .metrics import RetrieverMetrics
 from .tracing import Tracing
 
@@ -127,6 +128,13 @@ class ObservedBackend(Backend):
         self.metrics.tombstone_created(reason)
         return sequence
 
+    async def extend_retention(self, uid: str, created_at: datetime, until: datetime, *, by: str) -> Extension:
+        """As `Backend.extend_retention`."""
+        with self._span("extend_retention"):
+            extension = await Backend.extend_retention(self, uid, created_at, until, by=by)
+        self.metrics.retention_extended(is_new=extension.is_new)
+        return extension
+
     def _span(self, operation: str) -> AbstractContextManager[None]:
         return _NO_SPAN if self.tracing is None else self.tracing.read(operation, {"des.backend": self.label})
 
@@ -155,6 +163,7 @@ def observed(
         backend.store,
         backend.memory,
         backend.fallback,
+        backend.retention,
         metrics=metrics,
         history=history,
         tracing=tracing,

@@ -14,6 +14,7 @@ from ..http.paths import Uid
 from ..http.problems import Problem
 from ..security.principals import principal_of
 from ..service import service_of
+from ..storage.retention import RetainedError
 
 __all__ = ["router"]
 
@@ -59,7 +60,10 @@ async def delete_file(
     time = parse_created_at(created_at)
     if service.backend.des_store is None:
         raise Problem(503, "unsupported_operation", "Deletion not supported for this backend")
-    sequence = await service.backend.delete(
-        uid, time, reason=reason.value, by=f"{deleted_by.strip()} ({principal.id})", ticket=ticket_id or None
-    )
+    try:
+        sequence = await service.backend.delete(
+            uid, time, reason=reason.value, by=f"{deleted_by.strip()} ({principal.id})", ticket=ticket_id or None
+        )
+    except RetainedError as error:
+        raise Problem(409, error.code, str(error)) from None
     return Tombstoned(sequence=sequence)

@@ -16,6 +16,7 @@ from .console import ConsoleSettings
 from .fallback import FallbackSettings
 from .features import FeatureSettings
 from .locators import LocatorSettings
+from .retention import RetentionSettings
 from .security import SecuritySettings
 from .storage import StorageSettings
 
@@ -31,7 +32,14 @@ _SERVICE_LINK = re.compile(
 
 
 class Settings(
-    StorageSettings, FallbackSettings, FeatureSettings, LocatorSettings, SecuritySettings, ConsoleSettings, BaseSettings
+    StorageSettings,
+    FallbackSettings,
+    RetentionSettings,
+    FeatureSettings,
+    LocatorSettings,
+    SecuritySettings,
+    ConsoleSettings,
+    BaseSettings,
 ):
     """How the service runs. An argument beats its variable; what neither gives has the default."""
 

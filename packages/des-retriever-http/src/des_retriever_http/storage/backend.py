@@ -12,7 +12,8 @@ from des_format.errors import EntryNotFoundError, UnsupportedOperationError
 from des_format.store import AsyncDesStore, ReadEntry, StoredEntry
 from des_format.store.legacy import AsyncLegacyStore
 
-from .fallback import Fallback
+from .fallback import Source
+from .retention import Extension, RetainedError, Retention
 from .streaming import StreamMemory
 
 __all__ = ["Backend", "Fetched"]
@@ -40,13 +41,15 @@ class Backend:
         label: What it is, for metrics: `local`, `s3`, `multi_s3`, or another scheme.
         store: The store.
         memory: For payloads that are sent piece by piece.
-        fallback: Where files are that are not archived yet.
+        fallback: Where files are that the archives do not have.
+        retention: Keeps copies of files, if that is set up.
     """
 
     label: str
     store: AsyncDesStore | AsyncLegacyStore
     memory: StreamMemory = field(default_factory=StreamMemory)
-    fallback: Fallback | None = None
+    fallback: Source | None = None
+    retention: Retention | None = None
 
     @property
     def des_store(self) -> AsyncDesStore | None:
@@ -148,6 +151,7 @@ class Backend:
         """Delete an entry; return the sequence of the commit.
 
         Raises:
+            RetainedError: It is under extended retention.
             EntryDeletedError, EntryNotFoundError: It is not there, by what the storage says now.
             DesError: As `AsyncDesStore.delete`; doing it again is safe.
         """
@@ -155,7 +159,23 @@ class Backend:
         if store is None:
             raise UnsupportedOperationError("a published layout is only read")
         await store.refresh(uid, created_at)
+        if self.retention is not None:
+            until = await self.retention.until(uid, created_at)
+            if until is not None:
+                raise RetainedError(f"The file is kept until {until.isoformat()}")
+            await self.retention.forget(uid, created_at)
         return (await store.delete(uid, created_at, reason=reason, by=by, ticket=ticket)).sequence
+
+    async def extend_retention(self, uid: str, created_at: datetime, until: datetime, *, by: str) -> Extension:
+        """Keep a copy of an entry until a time; as `Retention.extend`.
+
+        Raises:
+            UnsupportedOperationError: There is no place for copies.
+            DesError: As `Retention.extend`.
+        """
+        if self.retention is None:
+            raise UnsupportedOperationError("there is no place for copies under extended retention")
+        return await self.retention.extend(self, uid, created_at, until, by=by)
 
     async def check(self) -> None:
         """Ask the storage for something small.

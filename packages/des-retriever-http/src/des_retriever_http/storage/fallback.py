@@ -1,21 +1,67 @@
-"""The original store of files, for those that are not archived yet."""
+"""Where files are that the archives do not have, such as the original store of those that are not archived yet."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from des_format.entry import Codec, Entry, Kind
 from des_format.errors import EntryNotFoundError, ObjectNotFoundError, UnsafePathError
 from des_format.ports.objects import AsyncObjectStore, ObjectMeta
 from des_format.store import StoredEntry
 
-__all__ = ["Fallback"]
+__all__ = ["Chain", "Fallback", "Source"]
 
 T = TypeVar("T")
+
+
+class Source(Protocol):
+    """Where files may be that the archives do not have."""
+
+    async def find(self, uid: str, created_at: datetime) -> StoredEntry:
+        """Return what is known of a file.
+
+        Raises:
+            EntryNotFoundError: It is not there.
+        """
+
+    async def read(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
+        """Read bytes `[start, end)` of a file; all of them are checked, where there is something to check them by.
+
+        Raises:
+            EntryNotFoundError: It is not there.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Several sources, the first one first.
+
+    Attributes:
+        sources: One or more.
+    """
+
+    sources: Sequence[Source]
+
+    async def find(self, uid: str, created_at: datetime) -> StoredEntry:
+        """As `Source.find`."""
+        return await self._first(lambda source: source.find(uid, created_at))
+
+    async def read(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
+        """As `Source.read`."""
+        return await self._first(lambda source: source.read(uid, created_at, start, end))
+
+    async def _first(self, ask: Callable[[Source], Awaitable[T]]) -> T:
+        *others, last = self.sources
+        for source in others:
+            try:
+                return await ask(source)
+            except EntryNotFoundError:
+                continue
+        return await ask(last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from ..settings import Settings
 from .backend import Backend
-from .fallback import Fallback
+from .fallback import Chain, Fallback, Source
+from .retention import Retention
 from .streaming import StreamMemory
 
 __all__ = ["cache_url", "open_backend", "store_url"]
@@ -46,7 +47,10 @@ async def open_backend(settings: Settings, registry: CollectorRegistry | None = 
         )
         store = await _open_store(stack, settings, objects, registry)
         memory = StreamMemory(settings.stream_memory_bytes)
-        yield Backend(_label(settings), store, memory, await _open_fallback(stack, settings, registry))
+        retention = await _open_retention(stack, settings, registry)
+        fallback = await _open_fallback(stack, settings, registry)
+        sources: list[Source] = [source for source in (retention, fallback) if source is not None]
+        yield Backend(_label(settings), store, memory, Chain(sources) if sources else None, retention)
 
 
 async def _open_store(
@@ -82,6 +86,18 @@ async def _open_fallback(
     return Fallback(cast("AsyncObjectStore", objects), settings.fallback_key, begins_at)
 
 
+async def _open_retention(
+    stack: AsyncExitStack, settings: Settings, registry: CollectorRegistry | None
+) -> Retention | None:
+    url = settings.ext_retention_url
+    if settings.ext_retention_bucket is not None:
+        url = _s3_url(settings, settings.ext_retention_bucket, "")
+    if url is None:
+        return None
+    objects = await _closing(stack, open_object_store(url, registry=registry))
+    return Retention(cast("AsyncObjectStore", objects), settings.ext_retention_prefix)
+
+
 def _bits(settings: Settings, objects: AsyncObjectStore) -> int:
     """The bits of a published layout: of the file of zones, or of the settings."""
     if settings.n_bits is not None:
@@ -110,10 +126,13 @@ def store_url(settings: Settings) -> str:
             if settings.zones_config is None:
                 raise ConfigurationError("DES_BACKEND=multi_s3 needs DES_ZONES_CONFIG")
             return settings.zones_config.absolute().as_uri().replace("file:", "zones:", 1)
+    return _s3_url(settings, settings.s3_bucket or "", settings.s3_prefix or "")
+
+
+def _s3_url(settings: Settings, bucket: str, prefix: str) -> str:
     given = {"endpoint_url": settings.s3_endpoint_url, "region": settings.s3_region}
     query = urlencode({name: value for name, value in given.items() if value})
-    path = quote((settings.s3_prefix or "").strip("/"))
-    return f"s3://{settings.s3_bucket}/{path}" + (f"?{query}" if query else "")
+    return f"s3://{bucket}/{quote(prefix.strip('/'))}" + (f"?{query}" if query else "")
 
 
 def cache_url(settings: Settings) -> str | None:

@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,9 @@ async def test_what_is_kept_in_a_bucket_with_object_lock_is_locked(
     serve: Serve, aws: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     """B-33: the copies of the published one were where no retriever looked."""
+    if aws.name == "moto":
+        pytest.skip("moto answers 500 to who asks until when an object is locked")
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     kept = f"kept-{uuid4().hex}"
     client = aws.client()
     client.create_bucket(Bucket=kept, ObjectLockEnabledForBucket=True)
@@ -218,13 +221,16 @@ async def test_what_is_kept_in_a_bucket_with_object_lock_is_locked(
     with DesStore.init(objects, n_bits=4) as store:
         store.put("a", MORNING, b"content")
     first, second = await serve(environment), await serve(environment)
-    body, by = {**AT, "due_date": "2999-01-01T00:00:00Z"}, {"X-API-Key": "keeper"}
+    body, by = {**AT, "due_date": until.isoformat()}, {"X-API-Key": "keeper"}
     done = (await first.put("/files/a/retention-policy", json=body, headers=by)).json()
     assert (done["action"], done["locked"]) == ("moved", True)
     lock = client.get_object_retention(Bucket=kept, Key=done["key"])["Retention"]
-    assert (lock["Mode"], lock["RetainUntilDate"]) == ("GOVERNANCE", datetime(2999, 1, 1, tzinfo=UTC))
+    assert (lock["Mode"], lock["RetainUntilDate"]) == ("GOVERNANCE", until)
     again = (await second.put("/files/a/retention-policy", json=body, headers=by)).json()
     assert again == {**done, "action": "updated"}
+    overflowing = {**body, "due_date": "2999-01-01T00:00:00Z"}
+    beyond = (await second.put("/files/a/retention-policy", json=overflowing, headers=by)).json()
+    assert not beyond["locked"], "Ceph takes this year for another one"
     for page in list(objects.list()):
         objects.delete([meta["path"] for meta in page if "store.json" not in meta["path"]])
     objects.close()

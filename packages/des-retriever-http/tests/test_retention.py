@@ -74,6 +74,9 @@ async def test_a_file_is_kept_and_its_time_is_moved_on_and_not_back(start: Start
     assert later == {**made, "action": "updated", "retention_until": (SOON + timedelta(days=1)).isoformat()}
     answer = await keep(client, "a")
     assert (answer.status_code, answer.json()["code"]) == (409, "retained")
+    assert len(list((tmp_path / "kept").rglob("*.dat"))) == 1
+    part = (await keep(client, "big", "2999-01-01T00:00:00.000001Z")).json()
+    assert part["retention_until"] == "2999-01-01T00:00:01+00:00"
     again = await keep(client, "a", SOON + timedelta(days=1))
     assert (again.status_code, again.json()["action"]) == (200, "updated")
 
@@ -111,9 +114,10 @@ async def test_what_is_kept_is_read_when_its_archive_is_gone(
 async def test_when_its_time_is_over_a_deletion_takes_the_copy_too(start: Start, tmp_path: Path, folder: Path) -> None:
     client = await start()
     await keep(client, "a")
-    (record,) = (tmp_path / "kept").rglob("*.json")
-    members = json.loads(record.read_text())
-    record.write_text(json.dumps({**members, "retain_until": "2026-01-01T00:00:00+00:00"}))
+    await keep(client, "a", SOON + timedelta(days=1))
+    for record in (tmp_path / "kept").rglob("*.json"):
+        members = json.loads(record.read_text())
+        record.write_text(json.dumps({**members, "retain_until": "2026-01-01T00:00:00+00:00"}))
     assert (await client.delete("/files/a", params=WHY, headers=DELETER)).status_code == 200
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
     assert (await client.get("/files/a", params=AT, headers=KEEPER)).status_code == 410

@@ -7,7 +7,7 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,10 @@ from des_format.errors import (
     CorruptArchiveError,
     EntryNotFoundError,
     InvalidInputError,
-    ObjectChangedError,
     ObjectExistsError,
-    ObjectNotFoundError,
     UnsupportedOperationError,
 )
-from des_format.ports.objects import AsyncObjectStore, PutMode, Retains
+from des_format.ports.objects import AsyncObjectStore, Retains
 from des_format.store import StoredEntry
 
 from .checking import checked
@@ -35,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Extension", "RetainedError", "Retention", "RetentionRecord"]
 
 _ARCHIVE = "extended-retention"
+_COPY = ".dat"
+_RECORD = ".json"
+_UNTIL = "%Y%m%dT%H%M%SZ"
 
 
 class RetainedError(ConflictError):
@@ -107,8 +108,10 @@ class Extension:
 class Retention:
     """Keeps copies.
 
-    A file has one copy for its day, under the SHA-256 of its uid and of its content, and a record beside it. First
-    the copy is there, then it is locked, then the record says so: what fails in between is done again by asking again.
+    A file of a day has a folder, with a copy under the SHA-256 of its content, and a record for each time until which
+    it was to be kept; the latest counts. Nothing is replaced, so requests at the same time need no condition, which not
+    every storage honours in a bucket with object lock. First the copy is there, then it is locked, then the record
+    says so: what fails in between is done by asking again.
 
     Args:
         objects: Where copies are kept.
@@ -122,49 +125,38 @@ class Retention:
     # -- what is kept -----------------------------------------------------------------------
 
     async def extend(self, backend: Backend, uid: str, created_at: datetime, until: datetime, *, by: str) -> Extension:
-        """Keep a file until a time.
+        """Keep a file until a time, which becomes a whole second.
 
         Raises:
             InvalidInputError: The time is not in the future.
             RetainedError: The file is kept for longer already.
-            ConflictError: Another request changed it at the same time.
             EntryNotFoundError, EntryDeletedError: There is no such file.
             DesError: The storage failed; ask again.
         """
+        until = (until + timedelta(microseconds=999_999)).astimezone(UTC).replace(microsecond=0)
         if until <= datetime.now(UTC):
             raise InvalidInputError(f"due_date {until.isoformat()} is not in the future")
-        found = await self._load(uid, created_at)
-        if found is None:
-            record = await self._copied(backend, uid, created_at, until, by)
-            mode: PutMode = "create"
-        else:
-            known, tag = found
-            if until < known.retain_until:
-                raise RetainedError(f"The file is kept until {known.retain_until.isoformat()}; that is not shortened")
-            record = known
-            mode = {"e_tag": tag}
-        key = self._key(record, created_at)
+        known = await self._latest(uid, created_at)
+        if known is not None and until < known.retain_until:
+            raise RetainedError(f"The file is kept until {known.retain_until.isoformat()}; that is not shortened")
+        record = await self._copied(backend, uid, created_at, until, by) if known is None else known
+        folder = self._folder(uid, created_at)
+        key = f"{folder}/{record.sha256}{_COPY}"
         record = replace(record, retain_until=until, by=by, is_locked=await self._lock(key, until))
-        try:
-            await self._objects.put_async(self._record_key(uid, created_at), record.encode(), mode=mode)
-        except (ObjectExistsError, ObjectChangedError) as error:
-            raise ConflictError("another request extended the retention of this file at the same time") from error
-        return Extension(key, record, found is None)
+        await self._objects.put_async(f"{folder}/{until:{_UNTIL}}{_RECORD}", record.encode(), mode="overwrite")
+        return Extension(key, record, known is None)
 
     async def until(self, uid: str, created_at: datetime) -> datetime | None:
         """Return until when a file is kept; None if it is not, or not any more."""
-        found = await self._load(uid, created_at)
-        if found is None or found[0].retain_until <= datetime.now(UTC):
-            return None
-        return found[0].retain_until
+        record = await self._latest(uid, created_at)
+        return None if record is None or record.retain_until <= datetime.now(UTC) else record.retain_until
 
     async def forget(self, uid: str, created_at: datetime) -> None:
         """Delete the copy of a file whose time is over, if there is one."""
-        found = await self._load(uid, created_at)
-        if found is not None:
-            # The record last: it is what tells that there is a copy.
-            await self._objects.delete_async(self._key(found[0], created_at))
-            await self._objects.delete_async(self._record_key(uid, created_at))
+        keys = await self._keys(uid, created_at)
+        # Records last: they are what tells that there is a copy.
+        for key in sorted(keys, key=lambda key: key.endswith(_RECORD)):
+            await self._objects.delete_async(key)
 
     async def _copied(
         self, backend: Backend, uid: str, created_at: datetime, until: datetime, by: str
@@ -186,17 +178,20 @@ class Retention:
             )
             # It is named by its content: where it exists, an earlier request came so far.
             with suppress(ObjectExistsError):
-                await self._objects.put_async(self._key(record, created_at), path, mode="create")
+                copy = f"{self._folder(uid, created_at)}/{record.sha256}{_COPY}"
+                await self._objects.put_async(copy, path, mode="create")
         return record
 
     async def _lock(self, key: str, until: datetime) -> bool:
+        """Lock a copy, and believe it only when the storage says so: Ceph takes the year 2999 for 2006."""
         if not isinstance(self._objects, Retains):
             return False
         try:
             await self._objects.retain_async(key, until)
+            locked_until = await self._objects.retained_until_async(key)
         except UnsupportedOperationError:
             return False
-        return True
+        return locked_until is not None and locked_until >= until
 
     # -- what is read back ------------------------------------------------------------------
 
@@ -221,34 +216,30 @@ class Retention:
         if start == end:
             return b""
         record = await self._record(uid, created_at)
-        answer = await self._objects.get_async(self._key(record, created_at), options={"range": (start, end)})
+        key = f"{self._folder(uid, created_at)}/{record.sha256}{_COPY}"
+        answer = await self._objects.get_async(key, options={"range": (start, end)})
         data = bytes(memoryview(await answer.buffer_async()))
         if len(data) == record.size and hashlib.sha256(data).hexdigest() != record.sha256:
             raise ChecksumMismatchError(f"the copy of {uid!r} under extended retention differs from its SHA-256")
         return data
 
     async def _record(self, uid: str, created_at: datetime) -> RetentionRecord:
-        found = await self._load(uid, created_at)
-        if found is None:
+        record = await self._latest(uid, created_at)
+        if record is None:
             raise EntryNotFoundError(f"no entry {uid!r}, neither archived nor under extended retention")
-        return found[0]
+        return record
 
-    async def _load(self, uid: str, created_at: datetime) -> tuple[RetentionRecord, str | None] | None:
-        key = self._record_key(uid, created_at)
-        try:
-            answer = await self._objects.get_async(key)
-        except ObjectNotFoundError:
+    async def _latest(self, uid: str, created_at: datetime) -> RetentionRecord | None:
+        records = [key for key in await self._keys(uid, created_at) if key.endswith(_RECORD)]
+        if not records:
             return None
-        return RetentionRecord.decode(bytes(memoryview(await answer.buffer_async())), key), answer.meta["e_tag"]
+        key = max(records)
+        answer = await self._objects.get_async(key)
+        return RetentionRecord.decode(bytes(memoryview(await answer.buffer_async())), key)
 
-    # -- names ------------------------------------------------------------------------------
+    async def _keys(self, uid: str, created_at: datetime) -> list[str]:
+        return [meta["path"] async for page in self._objects.list_async(self._folder(uid, created_at)) for meta in page]
 
-    def _key(self, record: RetentionRecord, created_at: datetime) -> str:
-        return f"{self._stem(record.uid, created_at)}-{record.sha256}.dat"
-
-    def _record_key(self, uid: str, created_at: datetime) -> str:
-        return f"{self._stem(uid, created_at)}.json"
-
-    def _stem(self, uid: str, created_at: datetime) -> str:
+    def _folder(self, uid: str, created_at: datetime) -> str:
         name = hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{self._prefix}/{created_at.astimezone(UTC):%Y%m%d}/{name}"

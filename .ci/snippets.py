@@ -100,7 +100,8 @@ def run_document(document: Path) -> int:
 
 
 def documents() -> list[Path]:
-    guides = [ROOT / "docs" / f"{name}.md" for name in ("quickstart", "store", "operations", "caches")]
+    names = ("quickstart", "store", "operations", "caches", "retriever", "retriever-client", "security")
+    guides = [ROOT / "docs" / f"{name}.md" for name in names]
     return [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md")), *guides]
 
 

@@ -59,7 +59,7 @@ class Provider:
         assert path == "/realm/keys"
         found: list[dict[str, Any]] = []
         for name, key in self.keys.items():
-            public = get_default_algorithms()[name].to_jwk(key.public_key(), as_dict=True)  # type: ignore[arg-type]
+            public = get_default_algorithms()[name].to_jwk(key.public_key(), as_dict=True)
             found.append({**public, "kid": name, "use": "sig", "alg": name})
         return {"keys": [*found, {"kty": "new-kind", "kid": "x"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "HS256"}]}
 

@@ -4,7 +4,7 @@ from .aio import AsyncDownload, AsyncRetrieverClient
 from .batches import BatchFile
 from .downloads import FileHead
 from .problems import HttpProblem, UnexpectedAnswerError
-from .results import Deletion, FileMeta, Link, ListedFile
+from .results import Deletion, FileMeta, Link, ListedFile, Retained
 from .retrying import RetryPolicy
 from .sync import Download, RetrieverClient
 
@@ -19,6 +19,7 @@ __all__ = [
     "HttpProblem",
     "Link",
     "ListedFile",
+    "Retained",
     "RetrieverClient",
     "RetryPolicy",
     "UnexpectedAnswerError",

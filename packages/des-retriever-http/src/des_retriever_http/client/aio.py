@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,7 +20,7 @@ from .downloads import FileHead, FileTransfer
 from .incoming import AsyncIncoming
 from .messages import Answer, Call, Request
 from .problems import translated
-from .results import Deletion, FileMeta, Link, ListedFile
+from .results import Deletion, FileMeta, Link, ListedFile, Retained
 from .retrying import RetryPolicy
 
 __all__ = ["AsyncDownload", "AsyncRetrieverClient"]
@@ -120,6 +120,10 @@ class AsyncRetrieverClient:
     async def delete(self, uid: Uid, created_at: CreatedAt, *, reason: str, by: str, ticket: str | None = None) -> int:
         """Delete a file; return the number of the commit in its shard."""
         return await self._run(calls.delete(file_key(uid, created_at), reason, by, ticket))
+
+    async def extend_retention(self, uid: Uid, created_at: CreatedAt, until: datetime) -> Retained:
+        """Keep a file until a time, whatever becomes of its archive."""
+        return await self._run(calls.extend_retention(file_key(uid, created_at), until))
 
     async def locator(self, uid: Uid, created_at: CreatedAt, *, ttl_seconds: int | None = None) -> Link:
         """Make a link with which anyone can read a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -13,9 +14,20 @@ from .arguments import FileKey, path_of, query_of
 from .messages import IDENTITY, Call, Request
 from .problems import HttpProblem, UnexpectedAnswerError
 from .ranges import part_of
-from .results import Deletion, FileMeta, Link, ListedFile, Page, decoded, text_of
+from .results import Deletion, FileMeta, Link, ListedFile, Page, Retained, decoded, text_of
 
-__all__ = ["days", "delete", "exists", "get_located", "get_range", "history", "locator", "meta", "page"]
+__all__ = [
+    "days",
+    "delete",
+    "exists",
+    "extend_retention",
+    "get_located",
+    "get_range",
+    "history",
+    "locator",
+    "meta",
+    "page",
+]
 
 
 def get_located(token: str) -> Call[bytes]:
@@ -94,6 +106,17 @@ def delete(key: FileKey, reason: str, by: str, ticket: str | None) -> Call[int]:
             raise
         return done.sequence
     return decoded(what, answer.body, lambda found: int(found["sequence"]))
+
+
+def extend_retention(key: FileKey, until: datetime) -> Call[Retained]:
+    """Ask that a file is kept until a time."""
+    if until.utcoffset() is None:
+        raise InvalidInputError(f"until {until.isoformat()} has no time zone")
+    what = f"retention of {key}"
+    body = json.dumps({"created_at": key.time, "due_date": until.isoformat()}).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = yield Request(what, "PUT", path_of(key, "/retention-policy"), headers, body)
+    return decoded(what, answer.body, Retained.parse)
 
 
 def locator(key: FileKey, ttl_seconds: int | None, base_url: str) -> Call[Link]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from .problems import UnexpectedAnswerError
 
-__all__ = ["Deletion", "FileMeta", "Link", "ListedFile", "Page", "decoded", "text_of"]
+__all__ = ["Deletion", "FileMeta", "Link", "ListedFile", "Page", "Retained", "decoded", "text_of"]
 
 T = TypeVar("T")
 
@@ -96,6 +96,33 @@ class Deletion:
             by=text_of(found["by"]),
             reason=text_of(found["reason"]),
             ticket=found.get("ticket"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A file that is kept.
+
+    Attributes:
+        key: Of its copy, where the service keeps such.
+        until: Until when it is kept.
+        is_new: Whether it was put there now; otherwise its time was moved on.
+        is_locked: Whether the storage keeps the copy from everybody, by object lock.
+    """
+
+    key: str
+    until: datetime
+    is_new: bool
+    is_locked: bool
+
+    @classmethod
+    def parse(cls, found: Mapping[str, Any]) -> Retained:
+        """Read it from JSON."""
+        return cls(
+            key=text_of(found["key"]),
+            until=datetime.fromisoformat(found["retention_until"]),
+            is_new=found["action"] == "moved",
+            is_locked=bool(found["locked"]),
         )
 
 

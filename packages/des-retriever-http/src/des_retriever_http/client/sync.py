@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,7 +20,7 @@ from .downloads import FileHead, FileTransfer
 from .incoming import Incoming
 from .messages import Answer, Call, Request
 from .problems import translated
-from .results import Deletion, FileMeta, Link, ListedFile
+from .results import Deletion, FileMeta, Link, ListedFile, Retained
 from .retrying import RetryPolicy
 
 __all__ = ["Download", "RetrieverClient"]
@@ -170,6 +170,20 @@ class RetrieverClient:
             DesError: Otherwise as for `get`.
         """
         return self._run(calls.delete(file_key(uid, created_at), reason, by, ticket))
+
+    def extend_retention(self, uid: Uid, created_at: CreatedAt, until: datetime) -> Retained:
+        """Keep a file until a time, whatever becomes of its archive; the time can be moved on and not back.
+
+        Args:
+            uid: Its uid.
+            created_at: When it was created.
+            until: In the future, with an offset.
+
+        Raises:
+            ConflictError: It is kept for longer already.
+            DesError: Otherwise as for `meta`.
+        """
+        return self._run(calls.extend_retention(file_key(uid, created_at), until))
 
     def locator(self, uid: Uid, created_at: CreatedAt, *, ttl_seconds: int | None = None) -> Link:
         """Make a link with which anyone can read a file.

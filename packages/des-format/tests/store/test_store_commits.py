@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -183,6 +184,25 @@ def test_after_thousands_of_commits_every_sequence_can_be_read_and_segments_are_
         state.apply(commit)
         if commit.sequence % 61 == 0 or commit.sequence in firsts:
             assert state_as_of(shard, history, AsOf(sequence=commit.sequence)) == state
+            assert state.newest_first() == state.copy().newest_first()
+
+
+def test_the_order_of_archives_is_sorted_once_for_each_state_and_follows_every_change() -> None:
+    state = ShardState()
+    dice = random.Random(5)
+    for number in range(1, 400):
+        removed = tuple(dice.sample(sorted(state.rows), k=min(len(state.rows), dice.randrange(3))))
+        rows = (*added(f"a{number}").added, *added(f"b{number}").added)
+        ordered = tuple(replace(row, order=dice.randrange(1, 20), added=number) for row in rows)
+        operation = Operation.BASE if number % 90 == 0 else Operation.ADD
+        earlier, seen = state.copy(), state.newest_first()
+        assert earlier.newest_first() == seen
+        state.apply(Commit(number, NO_TIME, "", operation, added=ordered, removed=removed))
+        expected = sorted(state.rows.values(), key=lambda row: (row.order, row.added, row.id))[::-1]
+        assert [*state.newest_first()] == expected
+        assert state.newest_first() is state.newest_first()
+        assert earlier.newest_first() == seen, "what others hold does not change"
+        assert earlier.after([]).newest_first() == seen
 
 
 def test_a_shard_of_few_archives_is_read_with_one_request_however_many_commits_it_has() -> None:

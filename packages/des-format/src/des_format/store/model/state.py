@@ -32,6 +32,7 @@ class ShardState:
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     condemned: dict[str, datetime] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    _newest_first: tuple[ArchiveRow, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def copy(self) -> ShardState:
         """Return an independent copy."""
@@ -41,6 +42,7 @@ class ShardState:
 
     def apply(self, commit: Commit) -> None:
         """Add one commit; a base replaces everything before it."""
+        self._newest_first = None
         if commit.operation is Operation.BASE:
             self.rows, self.tombstones, self.condemned, self.released = {}, {}, {}, set()
         self.sequence, self.at = commit.sequence, commit.at
@@ -66,9 +68,15 @@ class ShardState:
             state.apply(commit)
         return state
 
-    def newest_first(self) -> list[ArchiveRow]:
-        """The visible archives; an entry of an earlier one hides those of the same name in later ones."""
-        return sorted(self.rows.values(), key=lambda row: (row.order, row.added, row.id), reverse=True)
+    def newest_first(self) -> tuple[ArchiveRow, ...]:
+        """The visible archives; an entry of an earlier one hides those of the same name in later ones.
+
+        Sorted once: every read asks for it, and a shard may have thousands. From then on `rows` change by `apply` only.
+        """
+        if self._newest_first is None:
+            rows = sorted(self.rows.values(), key=lambda row: (row.order, row.added, row.id), reverse=True)
+            self._newest_first = tuple(rows)
+        return self._newest_first
 
     def hides(self, uid: str, row: ArchiveRow) -> bool:
         """Whether an entry of that name in that archive is deleted."""

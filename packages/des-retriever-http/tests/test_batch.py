@@ -123,10 +123,40 @@ async def test_files_come_in_the_order_of_the_request_each_with_its_status(clien
 async def test_a_file_that_is_asked_for_in_a_wrong_way_is_told_and_the_others_are_sent(
     client: httpx.AsyncClient,
 ) -> None:
-    times = ["2025-11-25T08:00:00", "yesterday", "2025-11-25T23:59:59Z", "2025-11-26T00:00:00Z", AT]
+    times = ["2025-11-25T08:00:00", "yesterday", "1" * 100, "2025-11-25T23:59:59Z", "2025-11-26T00:00:00Z", AT]
     files = [one for time in times for one in wanted("a", created_at=time)]
     answer = await client.post("/batch", json={"files": files})
-    assert [header["status"] for header, _ in frames(answer.content)] == [400, 400, 200, 404, 200]
+    assert [header["status"] for header, _ in frames(answer.content)] == [400, 400, 400, 200, 404, 200]
+
+
+NO_UIDS = ["", "\ud800", "a\udfffb", "x" * 65_536, "ż" * 40_000, "a\0"]
+
+
+@pytest.mark.parametrize("packing", ["frames", "tar", "zip"])
+async def test_what_is_no_uid_is_told_and_the_others_are_sent(client: httpx.AsyncClient, packing: str) -> None:
+    uids = ["a", *NO_UIDS, "x" * 65_535, "n1"]
+    body = json.dumps({"files": wanted(*uids)}).encode()
+    answer = await client.post(f"/batch?format={packing}", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    if packing == "frames":
+        listed = [header for header, _ in frames(answer.content)]
+    elif packing == "tar":
+        with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
+            listed = json.load(tar.extractfile("des-batch.json"))["files"]  # type: ignore[arg-type]
+    else:
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+            listed = json.loads(packed.read("des-batch.json"))["files"]
+    assert [one["uid"] for one in listed] == uids
+    assert [one["status"] for one in listed] == [200, *[400] * len(NO_UIDS), 404, 200]
+    assert {one["code"] for one in listed if one["status"] == 400} == {"invalid_name"}
+    assert all(len(one["detail"]) < 100 for one in listed if one["status"] == 400)
+
+
+async def test_headers_of_frames_are_utf8_whatever_was_asked_for(client: httpx.AsyncClient) -> None:
+    body = b'{"files": [{"uid": "\\ud800", "created_at": "\\udfff"}]}'
+    answer = await client.post("/batch", content=body, headers={"Content-Type": "application/json"})
+    assert b"\\ud800" in answer.content
+    assert answer.content[4:].rstrip(b"\0").decode()
 
 
 @pytest.mark.parametrize(
@@ -137,9 +167,8 @@ async def test_a_file_that_is_asked_for_in_a_wrong_way_is_told_and_the_others_ar
         b"{}",
         b'{"files": []}',
         b'{"files": [{"uid": "a"}]}',
-        b'{"files": [{"uid": "", "created_at": "2025-11-25T08:00:00Z"}]}',
         b'{"files": [{"uid": "a", "created_at": "2025-11-25T08:00:00Z", "range": "0-1"}]}',
-        b'{"files": [{"uid": "\\ud800", "created_at": "2025-11-25T08:00:00Z"}]}',
+        b'{"files": [{"uid": 7, "created_at": "2025-11-25T08:00:00Z"}]}',
         json.dumps({"files": wanted(*(["a"] * 10_001))}).encode(),
     ],
 )

@@ -69,7 +69,8 @@ class Frames(Packing):
     content_type = "application/vnd.des.frames"
 
     def begin(self, outcome: Outcome) -> bytes:
-        header = json.dumps(described(outcome), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        # What is no Unicode is escaped as JSON has it, so that a header is UTF-8 whatever was asked for.
+        header = json.dumps(described(outcome), ensure_ascii=False).encode("utf-8", "backslashreplace")
         return struct.pack(">I", len(header)) + header
 
     def piece(self, data: bytes) -> bytes:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from des_format.errors import CorruptArchiveError, DesError, UnavailableError
+from des_format.errors import CorruptArchiveError, DesError, InvalidNameError, UnavailableError
+from des_format.names import MAX_NAME_BYTES, encode_name
 from des_format.store import ReadEntry, StoredEntry
 
 from ..http.dates import parse_created_at
@@ -119,15 +120,14 @@ class _Group:
             try:
                 if principal is not None and not principal.may(Permission.READ, wanted.uid):
                     raise Problem(403, "permission_denied", "Permission denied: not for this uid")
-                self._requests[wanted] = (wanted.uid, parse_created_at(wanted.created_at))
+                self._requests[wanted] = (_checked_uid(wanted.uid), parse_created_at(wanted.created_at))
             except Problem as problem:
                 self._problems[wanted] = problem
 
     async def read(self) -> _Group:
         """Read what is small."""
-        requests = [one for one in self._requests.values() if one[0]]
         try:
-            self._found = await self._backend.read_many(requests, limit=_GROUPED_BYTES)
+            self._found = await self._backend.read_many(list(self._requests.values()), limit=_GROUPED_BYTES)
         except DesError as error:
             # One damaged file among them is no reason to withhold the others: each is read alone.
             self.error = error
@@ -152,6 +152,16 @@ class _Group:
             if problem.status == 500:
                 raise
             return Outcome(wanted, problem=problem)
+
+
+def _checked_uid(uid: str) -> str:
+    try:
+        encode_name(uid)
+    except InvalidNameError:
+        # Without the uid, which its status has beside it, and which may be as long as a body.
+        detail = f"A uid has 1 to {MAX_NAME_BYTES:,} bytes of UTF-8, and no NUL"
+        raise Problem(400, InvalidNameError.code, detail) from None
+    return uid
 
 
 async def _whole(payload: bytes) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from ..batches.packing import Frames, Packing, Tar, Zip
 from ..batches.reading import Outcome, Wanted, outcomes
@@ -38,9 +38,11 @@ class BatchFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    uid: str = Field(min_length=1, max_length=2048)
-    created_at: str = Field(
-        max_length=64,
+    # Any text of JSON, also one that is no Unicode: what is wrong with one file must not refuse the others.
+    uid: InstanceOf[str] = Field(
+        description="Up to 65,535 bytes of UTF-8, not percent-encoded; a malformed one is told by the status of its file."
+    )
+    created_at: InstanceOf[str] = Field(
         description="As for `GET /files/{uid}`; a malformed one is told by the status of its file.",
         examples=["2025-11-25T10:00:00Z"],
     )

@@ -58,6 +58,36 @@ async def test_pages_may_end_with_a_long_uid(client: httpx.AsyncClient, store: D
     assert sorted(listed) == names
 
 
+@pytest.mark.parametrize("size", [511, 512, 513, 2045, 2048, 2300, 65_530])
+@pytest.mark.parametrize("character", ["a", "\x01", '"', "ż", "𝄞"])
+async def test_pages_go_on_behind_uids_of_any_length(
+    client: httpx.AsyncClient, store: DesStore, size: int, character: str
+) -> None:
+    same = character * (size // len(character.encode()))
+    names = [same, *(same + ending for ending in "0189"), same[:-1] + "z", "before", "zzz"]
+    store.put_many([NewEntry(name, MORNING, b"x") for name in names])
+    for more in ({}, {"prefix": same[:100]}):
+        listed = [str(entry["uid"]) for page in await pages(client, limit=1, **more) for entry in page]
+        assert sorted(listed) == sorted(name for name in names if name.startswith(more.get("prefix", "")))
+
+
+async def test_the_longest_prefix_leaves_room_for_a_cursor(client: httpx.AsyncClient, store: DesStore) -> None:
+    names = ["ż" * 511 + str(number) * 2000 for number in range(3)]
+    store.put_many([NewEntry(name, MORNING, b"x") for name in names])
+    first = await client.get("/files", params={"day": DAY, "limit": 1, "prefix": "ż" * 511})
+    params = {"day": DAY, "shard": "00", "limit": 1000, "prefix": "ż" * 511, "cursor": first.json()["next"]}
+    assert len(str(httpx.QueryParams(params))) < 4096
+
+
+async def test_a_long_uid_that_is_gone_is_no_place_to_go_on_from(client: httpx.AsyncClient, store: DesStore) -> None:
+    names = ["a" * 600 + str(number) for number in range(3)]
+    store.put_many([NewEntry(name, MORNING, b"x") for name in names])
+    first = (await client.get("/files", params={"day": DAY, "limit": 1})).json()
+    store.delete(first["entries"][0]["uid"], MORNING, reason="GDPR", by="me")
+    answer = await client.get("/files", params={"day": DAY, "limit": 1, "cursor": first["next"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
 async def test_of_a_shard_and_with_a_prefix(client: httpx.AsyncClient, store: DesStore, names: list[str]) -> None:
     shard = store.shards(DAY)[0]
     of_shard = [stored.entry.name for stored in store.list(DAY, shard)]
@@ -92,6 +122,8 @@ async def test_what_is_added_between_pages_disturbs_nothing_that_was_there(
         ({"day": DAY, "cursor": "x"}, 400),
         ({"day": DAY, "cursor": "WzEsMl0="}, 400),
         ({"day": DAY, "cursor": "bnVsbA=="}, 400),
+        ({"day": DAY, "cursor": "enoAYQA="}, 400),
+        ({"day": DAY, "cursor": "ż"}, 400),
         ({"day": DAY, "shard": "zz"}, 422),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from hypothesis import given
@@ -42,19 +41,15 @@ def test_any_link(asked: Asked, data: st.DataObject) -> None:
         assert answer.status in {403, 404}
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=4) | st.sampled_from(["0", "3", "FFFF"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
-    max_leaves=5,
-)
-LENGTHS = [1, 100, 900, 1000, 1100, 2200, 2300]
+SHARDS = st.sampled_from([b"0", b"3", b"FFFF", b"", b"-1", b"0x1", b" 1", b"1_0", b"z", b"\xff"])
+SHARDS |= st.sampled_from([1, 100, 500]).map(lambda size: b"9" * size)
+HEADS = st.binary(max_size=4) | st.sampled_from([b"x" * 500, "ż".encode() * 256, b"x" * 512])
 CURSORS = (
-    JSON.map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()))
-    | st.tuples(JSON, JSON).map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()))
-    | st.sampled_from(LENGTHS).map(lambda depth: base64.urlsafe_b64encode(b"[" * depth))
-    | st.sampled_from(LENGTHS).map(lambda size: base64.urlsafe_b64encode(b'["%b","a"]' % (b"0" * size)))
-    | st.sampled_from(LENGTHS).map(lambda size: base64.urlsafe_b64encode(b'[%b,"a"]' % (b"9" * size)))
-    | joined([b"W10", b"=", b"A", b"-", b"_", b"%2B", b"%00", b"%ff"])
+    st.lists(SHARDS | HEADS, max_size=4).map(lambda parts: base64.urlsafe_b64encode(b"\0".join(parts)))
+    | st.tuples(SHARDS, HEADS, st.binary(min_size=32, max_size=32)).map(
+        lambda parts: base64.urlsafe_b64encode(b"\0".join(parts))
+    )
+    | joined([b"MAAA", b"=", b"A", b"-", b"_", b"%2B", b"%00", b"%ff"])
 )
 
 

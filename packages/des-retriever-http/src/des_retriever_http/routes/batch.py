@@ -40,7 +40,7 @@ class BatchFile(BaseModel):
 
     # Any text of JSON, also one that is no Unicode: what is wrong with one file must not refuse the others.
     uid: InstanceOf[str] = Field(
-        description="Up to 65,535 bytes of UTF-8, not percent-encoded; a malformed one is told by the status of its file."
+        description="Up to 65,535 bytes of UTF-8, as it is; a malformed one is told by the status of its file."
     )
     created_at: InstanceOf[str] = Field(
         description="As for `GET /files/{uid}`; a malformed one is told by the status of its file.",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -18,13 +15,11 @@ from ..http.validators import made_at
 from ..security.principals import principal_of
 from ..service import service_of
 from ..storage.backend import Backend
+from .paging import MAX_CURSOR, Position
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["listing"])
-
-# With everything else of a query it stays below `DES_MAX_QUERY_BYTES`; a uid that can be read has room in it.
-_MAX_CURSOR = 3072
 
 Day = Annotated[str, Path(description="A UTC day, `YYYYMMDD`.", pattern=r"^[0-9]{8}$")]
 Shard = Annotated[str, Path(description="A shard, in hex.", pattern=r"^[0-9A-Fa-f]{1,4}$")]
@@ -111,37 +106,38 @@ async def list_files(
     day: Annotated[str, Query(description="A UTC day, `YYYYMMDD`.", pattern=r"^[0-9]{8}$")],
     shard: Annotated[str | None, Query(description="Only this shard.", pattern=r"^[0-9A-Fa-f]{0,4}$")] = None,
     prefix: Annotated[str, Query(description="Only uids that begin so.", max_length=1024)] = "",
-    cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=_MAX_CURSOR)] = None,
+    cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=MAX_CURSOR)] = None,
     limit: Annotated[int, Query(description="Files on a page.", ge=1, le=1000)] = 100,
 ) -> Files:
     """List the files of a day that are not deleted.
 
     A page reads the listing of its shards again from their beginning. Files that are added or deleted meanwhile are in
-    it or not; no other file is missing, or there twice.
+    it or not; no other file is missing, or there twice. A cursor is good for the same `day`, `shard` and `prefix`.
     """
     principal = principal_of(request.scope)
     if principal is not None and not principal.may_list(prefix):
         raise Problem(403, "permission_denied", "Permission denied: give a prefix of uids that are all allowed")
-    after = _decoded(cursor) if cursor else None
+    after = Position.decode(cursor) if cursor else None
     found: list[StoredEntry] = []
     async for stored in _listed(service_of(request).backend, day, shard or None, prefix, after):
         if len(found) == limit:
-            return Files(entries=[_shown(one) for one in found], next=_encoded(found[-1]))
+            return Files(entries=[_shown(one) for one in found], next=Position.of(found[-1]).encode())
         found.append(stored)
     return Files(entries=[_shown(one) for one in found], next=None)
 
 
 async def _listed(
-    backend: Backend, day: str, shard: str | None, prefix: str, after: tuple[str, str] | None
+    backend: Backend, day: str, shard: str | None, prefix: str, after: Position | None
 ) -> AsyncIterator[StoredEntry]:
     """Yield entries, shard by shard, behind one that was listed before."""
     shards = [shard] if shard is not None else list(await backend.store.shards(day))
     for one in shards:
-        if after is not None and int(one, 16) < int(after[0], 16):
+        is_there = after is not None and int(one, 16) == int(after.shard, 16)
+        if after is not None and not is_there and int(one, 16) < int(after.shard, 16):
             continue
-        async for stored in backend.store.list(day, one, prefix):
-            if after is None or int(one, 16) > int(after[0], 16) or stored.entry.name.encode() > after[1].encode():
-                yield stored
+        listed = backend.store.list(day, one, prefix)
+        async for stored in after.behind(listed) if after is not None and is_there else listed:
+            yield stored
 
 
 def _shown(stored: StoredEntry) -> ListedFile:
@@ -152,17 +148,3 @@ def _shown(stored: StoredEntry) -> ListedFile:
         archive_id=stored.archive_id,
         size=stored.entry.size,
     )
-
-
-def _encoded(last: StoredEntry) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.shard, last.entry.name], ensure_ascii=False).encode()).decode()
-
-
-def _decoded(cursor: str) -> tuple[str, str]:
-    try:
-        shard, name = json.loads(base64.urlsafe_b64decode(cursor))
-        int(shard, 16)
-        name.encode()
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
-        raise Problem(400, "invalid_cursor", "The cursor is none that this service gave; begin without one") from None
-    return shard, name

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .http.documenting import ProblemModel
+from .http.heads import head_routes
 from .http.paths import EntryPaths
 from .http.problems import Problem, shown
 from .routes import batch, deletion, history, listing, locators, meta, retention
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
         app.router.routes.extend(console_routes())
     for part in (meta, batch, deletion, retention, history, listing, locators):
         app.include_router(part.router)
+    app.router.routes.extend(head_routes(listing.router))
     app.front = EntryPaths(*(_guarded(service, one) for one in (app.routed, files)))
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _show)

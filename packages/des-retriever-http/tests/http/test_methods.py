@@ -13,7 +13,7 @@ import pytest
         ("POST", "/files/a", {"GET", "HEAD", "DELETE"}),
         ("DELETE", "/files/a/meta", {"GET"}),
         ("GET", "/files/a/locator", {"POST"}),
-        ("DELETE", "/days", {"GET"}),
+        ("DELETE", "/days", {"GET", "HEAD"}),
     ],
 )
 async def test_what_a_path_cannot_is_405_and_says_what_it_can(

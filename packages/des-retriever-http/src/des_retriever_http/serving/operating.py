@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from ..app import Retriever
+from ..http.heads import head_routes
 from ..observing.live import LiveFigures
 from ..observing.metrics import RetrieverMetrics
 from ..observing.readiness import Readiness
@@ -110,8 +111,10 @@ class Operations:
         )
         if self._tracing is not None:
             app.front = Traced(app.front, self._tracing)
-        app.include_router(health_router(self._readiness))
-        app.include_router(metrics_router(self.metrics, self.registry, self._live, shared))
+        figures = metrics_router(self.metrics, self.registry, self._live, shared)
+        for router in (health_router(self._readiness), figures):
+            app.include_router(router)
+            app.router.routes.extend(head_routes(router))
         app.router.lifespan_context = self._lifespan
 
     def _is_draining(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from des_format.errors import AccessDeniedError, ConfigurationError, UnavailableError
 from des_s3 import S3ObjectStore
 from des_s3.probes import probe
+from des_s3.probes.judging import race_is_lost
 from des_s3.probing import FEATURES, Finding, ProbeReport, Verdict
 
 from .proxy import Checksums, Proxy, Request
@@ -46,6 +47,23 @@ def test_commits_are_safe_where_conditional_writes_were_seen_to_work(
 def test_names_are_unique_and_every_verdict_has_a_meaning() -> None:
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
     assert all(Finding(feature, verdict).meaning for feature in FEATURES for verdict in Verdict)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "left", "why"),
+    [
+        ([200, 412, 409], b"a", None),
+        ([412, 200, 412], b"a", "1 of 3"),  # the object is not the winner's
+        ([200, 200, 412], b"a", "2 of 3"),
+        ([412, 503, 412], b"b", None),  # who was not told may have won
+        ([412, 503, 412], b"a", "0 of 3"),
+        ([200, 503, 412], b"b", "1 of 3"),
+        ([412, 412, 412], b"a", "0 of 3"),
+    ],
+)
+def test_of_those_who_race_one_wins(statuses: list[int], left: bytes, why: str | None) -> None:
+    found = race_is_lost(statuses, [b"a", b"b", b"c"], left)
+    assert found == (None if why is None else f"{why} were told that they had won")
 
 
 def verdicts(found: ProbeReport) -> dict[str, Verdict]:

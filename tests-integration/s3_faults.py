@@ -370,7 +370,7 @@ class Worker:
 
 def main(endpoint_url: str, bucket: str, prefix: str, quotes: bool, numbers: Iterable[int]) -> Tally:
     """Run the schedules of these numbers, some at a time."""
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # it writes a line for each repeated request
+    logging.getLogger("des_s3").setLevel(logging.ERROR)  # it warns of repeated requests
     session = boto3.Session()
     tally = Tally()
     lock = threading.Lock()

@@ -18,6 +18,7 @@ from .checksums import crc32c
 from .clients import Clients
 from .failures import VENDOR_ERRORS, translated
 from .metrics import S3Metrics
+from .repeating import Repeated
 
 __all__ = ["Answer", "Call", "Caller", "Calls"]
 
@@ -67,6 +68,8 @@ class Caller:
     def __init__(self, clients: Clients, metrics: S3Metrics) -> None:
         self.clients = clients
         self.metrics = metrics
+        self._repeat = clients.settings.retries.repeating(self._try_again)
+        self._repeat_async = clients.settings.retries.repeating(self._try_again_async)
 
     def run(self, calls: Calls[T]) -> T:
         """Run an operation by the boto3 client, and return its result."""
@@ -102,20 +105,21 @@ class Caller:
 
     def send(self, call: Call) -> Answer:
         """Send one request, repeatedly if it may be, and return the answer."""
-        if not call.is_repeatable:
-            return self._try(call)
-        for attempt in self.clients.settings.retries.retrying():
-            with attempt:
-                return self._try(call)
-        raise AssertionError("a retry ends by returning or raising")
+        return self._repeat(self._repeated(call), call) if call.is_repeatable else self._try(call)
 
     async def _send_async(self, call: Call) -> Answer:
         if not call.is_repeatable:
             return await self._try_async(call)
-        async for attempt in self.clients.settings.retries.retrying():
-            with attempt:
-                return await self._try_async(call)
-        raise AssertionError("a retry ends by returning or raising")
+        return await self._repeat_async(self._repeated(call), call)
+
+    def _repeated(self, call: Call) -> Repeated:
+        return Repeated(call.operation, self.clients.bucket, call.key)
+
+    def _try_again(self, _told: Repeated, call: Call) -> Answer:
+        return self._try(call)
+
+    async def _try_again_async(self, _told: Repeated, call: Call) -> Answer:
+        return await self._try_async(call)
 
     def _try(self, call: Call) -> Answer:
         try:

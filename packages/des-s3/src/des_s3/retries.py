@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ParamSpec, TypeVar
 
 import stamina
 from des_format.errors import ConfigurationError, UnavailableError
 
-if TYPE_CHECKING:
-    from stamina import _core
+from .repeating import tell_repetitions
 
 __all__ = ["RetryPolicy"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,24 @@ class RetryPolicy:
         if self.attempts < 1 or min(self.deadline_seconds, self.first_wait_seconds, self.max_wait_seconds) <= 0:
             raise ConfigurationError(f"{self}: expected at least 1 attempt, and times above 0")
 
-    def retrying(self) -> _core._RetryContextIterator:
-        """Return a context of stamina, for `for` and for `async for`."""
-        return stamina.retry_context(
+    def repeating(self, send: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        """Return what calls `send`, a function or a coroutine function, again while that may help.
+
+        With a `Repeated` as its first argument, repetitions are events of this package's logger.
+        """
+        return stamina.retry(
             on=_may_pass,
             attempts=self.attempts,
             timeout=self.deadline_seconds,
             wait_initial=self.first_wait_seconds,
             wait_max=self.max_wait_seconds,
             wait_jitter=self.first_wait_seconds,
-        )
+        )(send)
 
 
 def _may_pass(error: Exception) -> bool:
-    return isinstance(error, UnavailableError)
+    if not isinstance(error, UnavailableError):
+        return False
+    # Not at import, and not before there is something to tell: hooks belong to the whole process.
+    tell_repetitions()
+    return True

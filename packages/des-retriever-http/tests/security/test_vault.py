@@ -26,12 +26,15 @@ class Vault:
     def __init__(self) -> None:
         self.secret: dict[str, Any] = {"api_keys": [api_key_item("reader", "reader-key", ["read"])]}
         self.is_sealed = False
+        self.page: bytes | None = None
         vault = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 is_known = self.headers["X-Vault-Token"] == "the-token"
-                if vault.is_sealed:
+                if vault.page is not None:
+                    self.send_page(vault.page)
+                elif vault.is_sealed:
                     self.reply(503, {"errors": ["Vault is sealed"]})
                 elif not is_known:
                     self.reply(403, {"errors": ["permission denied"]})
@@ -52,6 +55,13 @@ class Vault:
                 body = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def send_page(self, body: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -100,6 +110,27 @@ async def test_keys_come_from_vault_and_change_there(start: Start, vault: Vault)
 
     await until(is_changed)
     assert await status(client, "reader-key") == 401
+
+
+@pytest.mark.parametrize("page", [b"<h1>Maintenance</h1>", b"{}", b'{"data": null}', b"[]"])
+async def test_a_page_that_comes_in_place_of_the_secret_changes_nothing(
+    start: Start, vault: Vault, page: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await start(vault_token="the-token")
+    vault.page = page
+
+    async def is_told() -> bool:
+        return "credentials_not_reloaded" in caplog.text
+
+    async def is_refused() -> bool:
+        return await status(client, "reader-key") == 401
+
+    await until(is_told)
+    assert await status(client, "reader-key") == 200
+    assert next(vars(one)["error"] for one in caplog.records if hasattr(one, "error")).endswith("KV engine, version 2")
+    vault.secret = {"api_keys": [api_key_item("other", "other-key", ["read"])]}
+    vault.page = None
+    await until(is_refused)
 
 
 async def test_a_pod_logs_in_as_itself(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

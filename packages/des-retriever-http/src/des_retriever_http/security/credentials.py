@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +21,7 @@ from .signatures import PublicKey, is_supported
 
 __all__ = ["Credentials", "digest_of", "fingerprint", "parse_credentials"]
 
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
 Prefixes = Annotated[list[Annotated[str, Field(min_length=1)]], Field(default_factory=list)]
 
 
@@ -81,7 +80,7 @@ class _AuthorizedKey(_Granted):
 
 class _ApiKey(_Granted):
     id: str = Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")
-    hash: str = Field(pattern=_DIGEST.pattern)
+    hash: str = Field(pattern=_DIGEST)
 
 
 class _Document(BaseModel):
@@ -122,10 +121,11 @@ def _loaded(document: Any, where: str) -> Any:
         return document
     try:
         return yaml.safe_load(document)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # PyYAML lets through what its constructors raise, such as ValueError for the 30th of February.
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark is not None else ""
-        raise ConfigurationError(f"{where}: it is neither YAML nor JSON{line}") from None
+        raise ConfigurationError(f"{where}: it is neither YAML nor JSON{line}, or a value in it is malformed") from None
 
 
 def _public_key(item: _AuthorizedKey, where: str) -> tuple[bytes, PublicKey, Principal]:

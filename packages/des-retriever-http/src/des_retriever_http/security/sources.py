@@ -77,6 +77,9 @@ class Keeper:
                     log.info(RELOADED, extra={"source": self._where})
             except DesError as error:
                 log.error(NOT_RELOADED, extra={"source": self._where, "error": str(error)})
+            # If this ended, a key that is taken back would be good for ever. What the error says may be secret.
+            except Exception as error:
+                log.error(NOT_RELOADED, extra={"source": self._where, "error": type(error).__name__})
 
 
 def from_file(path: Path) -> Callable[[], str]:
@@ -118,6 +121,10 @@ def from_vault(address: str, *, token: str | None, role: str | None, mount: str,
         # hvac lets the errors of requests through, which are OSErrors.
         except (VaultError, OSError) as error:
             raise UnavailableError(f"{address}: {mount}/{path} cannot be read: {type(error).__name__}") from error
-        return answer["data"]["data"]
+        try:
+            return answer["data"]["data"]
+        # What is no JSON, hvac returns as it came.
+        except (TypeError, KeyError):
+            raise UnavailableError(f"{address}: {mount}/{path} is no secret of a KV engine, version 2") from None
 
     return load

@@ -35,7 +35,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("document", BROKEN)
 def test_a_document_that_means_nothing_is_told(document: str) -> None:
-    with pytest.raises(ConfigurationError, match="^keys"):
+    with pytest.raises(ConfigurationError, match=r"^keys\.yaml"):
         parse_credentials(document, where="keys.yaml")
 
 

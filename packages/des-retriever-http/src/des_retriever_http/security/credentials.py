@@ -112,7 +112,7 @@ def parse_credentials(document: Any, *, where: str) -> Credentials:
     found = Credentials(dict(api_keys), {blob: (key, principal) for blob, key, principal in public_keys})
     _refuse_repeated((key.hex()[:12] for key, _ in api_keys), f"{where}: the hash of an API key")
     _refuse_repeated((principal.id for _, principal in api_keys), f"{where}: the id of an API key")
-    _refuse_repeated((principal.id for _, _, principal in public_keys), f"{where}: a public key")
+    _refuse_repeated((fingerprint(blob) for blob, _, _ in public_keys), f"{where}: a public key")
     return found
 
 

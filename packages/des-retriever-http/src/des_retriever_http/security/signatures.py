@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -68,7 +69,8 @@ async def principal_of_signature(
     _check_time(timestamp)
     if not _NONCE.fullmatch(nonce):
         raise Refusal("invalid_nonce", f"{_INVALID}: X-DES-Nonce needs 8 to 128 visible ASCII characters")
-    found = credentials.public_keys.get(_blob(public_key))
+    blob = _blob(public_key)
+    found = credentials.public_keys.get(blob)
     if found is None:
         raise Refusal("unknown_key", f"{_INVALID}: the key is not known here")
     key, principal = found
@@ -83,7 +85,8 @@ async def principal_of_signature(
     )
     if not _is_of(key, _decoded(signature), text):
         raise Refusal("invalid_signature", f"{_INVALID}: it is not one of this request by this key")
-    if not await nonces.use(principal.id, nonce):
+    # By the key itself: what the document says of it may change between a request and its replay.
+    if not await nonces.use(hashlib.sha256(blob).hexdigest(), nonce):
         raise Refusal("replayed", f"{_INVALID}: its nonce was used before; sign each request anew")
     return principal
 

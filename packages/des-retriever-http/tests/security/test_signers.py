@@ -1,4 +1,4 @@
-"""What a reload makes of signatures, and who may not sign."""
+"""What those do who are not let in by their signature, and what a reload makes of signatures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from des_format.errors import ConfigurationError
 from des_retriever_http.client.signing import SignedRequests
 from des_retriever_http.security.credentials import parse_credentials
+from fastapi import FastAPI
 
 from .keys import public_key_item, until
 
@@ -49,3 +50,33 @@ def test_a_public_key_is_there_once_whatever_its_comment() -> None:
     items = [public_key_item(KEY, ["read"], comment=one, allowed_prefixes=[one]) for one in ("a", "b")]
     with pytest.raises(ConfigurationError, match="twice"):
         parse_credentials({"authorized_keys": items}, where="here")
+
+
+@pytest.fixture
+async def app(make_app: Callable[..., FastAPI], connect: Callable[[FastAPI], Any], key_file: Path) -> FastAPI:
+    key_file.write_text(document())
+    made = make_app(authorized_keys_path=key_file)
+    await connect(made)
+    return made
+
+
+@pytest.mark.parametrize("name", ["X-DES-Nonce", "X-DES-Timestamp", "X-DES-Public-Key", "X-DES-Signature", ""])
+async def test_of_a_request_that_nobody_known_has_signed_no_body_is_read(app: FastAPI, name: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://des") as client:
+        request = client.build_request("POST", "/batch", json={"files": []})
+        headers = dict(next(SignedRequests(Ed25519PrivateKey.generate()).auth_flow(request)).headers)
+    chosen = {name: "1"} if name else headers
+    scope = {
+        "type": "http", "method": "POST", "path": "/batch", "raw_path": b"/batch", "query_string": b"",
+        "headers": [(key.lower().encode(), value.encode()) for key, value in chosen.items()],
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 401

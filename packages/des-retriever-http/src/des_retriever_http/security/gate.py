@@ -132,8 +132,9 @@ class _Passing:
         """Return who it is, by the first kind of credentials that the request has; None if it has none."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._scope["headers"]}
         if is_signed(headers):
-            body = b"" if self._scope["method"] in _WITHOUT_BODY else await self._read_body()
-            return await principal_of_signature(guards.credentials(), guards.nonces, self._scope, headers, body)
+            return await principal_of_signature(
+                guards.credentials(), guards.nonces, self._scope, headers, self._read_body
+            )
         authorization = headers.get("authorization", "")
         if authorization.lower().startswith(_BEARER):
             return await _of_bearer(guards, authorization[len(_BEARER) :].strip())
@@ -145,6 +146,8 @@ class _Passing:
 
     async def _read_body(self) -> bytes:
         """Read the body, which routes then read again; the layers before this one bound it."""
+        if self._scope["method"] in _WITHOUT_BODY:
+            return b""
         parts: list[bytes] = []
         more = True
         while more:

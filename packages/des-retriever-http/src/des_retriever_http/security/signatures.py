@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -52,11 +52,16 @@ def is_signed(headers: Mapping[str, str]) -> bool:
 
 
 async def principal_of_signature(
-    credentials: Credentials, nonces: Nonces, scope: Scope, headers: Mapping[str, str], body: bytes
+    credentials: Credentials,
+    nonces: Nonces,
+    scope: Scope,
+    headers: Mapping[str, str],
+    read_body: Callable[[], Awaitable[bytes]],
 ) -> Principal:
     """Return who has signed a request.
 
-    Only of a signature that is right is the nonce used up, so nobody else can use it up.
+    Only of a signature that is right is the nonce used up, so nobody else can use it up. The body is read last: only
+    who names a key that is known makes the service keep one.
 
     Raises:
         Refusal: It is not signed by a known key, was signed too long ago, or came before.
@@ -78,7 +83,7 @@ async def principal_of_signature(
         method=scope["method"],
         raw_path=scope["raw_path"],
         query=scope["query_string"],
-        body=body,
+        body=await read_body(),
         public_key=public_key,
         timestamp=timestamp,
         nonce=nonce,

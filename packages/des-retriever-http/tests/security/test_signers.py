@@ -1,8 +1,9 @@
-"""What those do who are not let in by their signature, and what a reload makes of signatures."""
+"""What those do who are not, or no longer, let in by their signature, and what a reload makes of signatures."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from des_format.errors import ConfigurationError
 from des_retriever_http.client.signing import SignedRequests
+from des_retriever_http.security import signatures
 from des_retriever_http.security.credentials import parse_credentials
 from fastapi import FastAPI
 
@@ -50,6 +52,31 @@ def test_a_public_key_is_there_once_whatever_its_comment() -> None:
     items = [public_key_item(KEY, ["read"], comment=one, allowed_prefixes=[one]) for one in ("a", "b")]
     with pytest.raises(ConfigurationError, match="twice"):
         parse_credentials({"authorized_keys": items}, where="here")
+
+
+async def test_who_has_ended_uses_no_nonces_up(guarded: Start, key_file: Path) -> None:
+    key_file.write_text(document(expires_at="2020-01-01T00:00:00Z"))
+    client = await guarded(credentials_reload_seconds=0.02)
+    request = signed(client)
+    for _ in range(2):
+        answer = await client.send(request)
+        assert (answer.status_code, "have expired" in answer.json()["detail"]) == (401, True)
+
+
+async def test_a_body_that_comes_when_the_time_is_over_is_refused(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nonce would be forgotten by then."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://des") as client:
+
+        async def slow() -> AsyncIterator[bytes]:
+            later = datetime.now(UTC) + timedelta(minutes=20)
+            monkeypatch.setattr(signatures, "datetime", type("Later", (datetime,), {"now": lambda _zone: later}))
+            yield b'{"files": []}'
+
+        request = signed(client, "POST", "/batch", params={}, content=b'{"files": []}')
+        answer = await client.post("/batch", content=slow(), headers=request.headers)
+    assert (answer.status_code, "more than 300 s" in answer.json()["detail"]) == (401, True)
 
 
 @pytest.fixture

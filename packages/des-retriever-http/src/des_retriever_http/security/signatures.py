@@ -88,10 +88,13 @@ async def principal_of_signature(
         timestamp=timestamp,
         nonce=nonce,
     )
+    # Once more: by the time that a slow body has come, its nonce may be forgotten.
+    _check_time(timestamp)
     if not _is_of(key, _decoded(signature), text):
         raise Refusal("invalid_signature", f"{_INVALID}: it is not one of this request by this key")
     # By the key itself: what the document says of it may change between a request and its replay.
-    if not await nonces.use(hashlib.sha256(blob).hexdigest(), nonce):
+    # The gate refuses who has ended; they use none up.
+    if not principal.has_expired() and not await nonces.use(hashlib.sha256(blob).hexdigest(), nonce):
         raise Refusal("replayed", f"{_INVALID}: its nonce was used before; sign each request anew")
     return principal
 

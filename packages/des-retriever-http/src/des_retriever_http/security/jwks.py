@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from http.client import HTTPException
 from time import monotonic
 from typing import Any
 from urllib.request import Request, urlopen
@@ -23,6 +24,10 @@ _MAX_BYTES = 2**20
 _TIMEOUT_SECONDS = 5
 _FRESH_SECONDS = 600
 _PAUSE_SECONDS = 15
+_FAILURES = (
+    OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError
+)  # fmt: skip
+"""What comes of a provider that does not answer, or with something else than keys."""
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -73,7 +78,7 @@ class KeySet:
         try:
             document = await asyncio.to_thread(self._load)
             keys = _signing_keys(document)
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+        except _FAILURES as error:
             log.error(FETCH_FAILED, extra={"issuer": self._issuer, "error": str(error)})
             return
         self._keys = keys

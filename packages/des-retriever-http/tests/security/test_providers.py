@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -67,4 +68,19 @@ async def test_known_keys_stay_good_whatever_the_provider_answers(provide: Any, 
     assert await keys.get("a") is not None
     now = 1000.0
     assert await keys.get("a") is not None
+    assert answers == []
+
+
+async def test_who_comes_while_the_keys_are_fetched_waits_for_them(provide: Any) -> None:
+    answers, may_answer, url = provide
+    now = 0.0
+    keys = KeySet("https://issuer", url, clock=lambda: now)
+    answers[:] = [whole(KEY % "a"), whole(KEY % "b")]
+    for kid in ("a", "b"):
+        may_answer.clear()
+        waiting = [asyncio.create_task(keys.get(kid)) for _ in range(3)]
+        await asyncio.sleep(0)
+        may_answer.set()
+        assert None not in await asyncio.gather(*waiting)
+        now += 20.0
     assert answers == []

@@ -59,7 +59,8 @@ class KeySet:
         Raises:
             UnavailableError: No key is known, and the provider does not answer.
         """
-        if self._is_due(kid):
+        # Who comes while they are fetched waits, or else a right token would be refused.
+        if self._is_due(kid) or (kid not in self._keys and self._lock.locked()):
             async with self._lock:
                 if self._is_due(kid):
                     await self._fetch()

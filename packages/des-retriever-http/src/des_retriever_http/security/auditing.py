@@ -11,11 +11,14 @@ from .principals import Permission
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-__all__ = ["Audit", "AuditLevel"]
+__all__ = ["REFUSALS", "Audit", "AuditLevel"]
 
 ACCESS = "access"
 
 AuditLevel = Literal["off", "changes", "all"]
+
+REFUSALS = {401: "no_credentials", 403: "forbidden", 429: "rate_limited"}
+"""Statuses of refusals, and the reason where nothing else tells it."""
 
 log = logging.getLogger("des_retriever_http.audit")
 
@@ -35,7 +38,7 @@ class Audit:
     def wants(self, permission: Permission, status: int) -> bool:
         """Whether something is written down."""
         if self._level == "changes":
-            return permission is not Permission.READ or status in (401, 403, 429)
+            return permission is not Permission.READ or status in REFUSALS
         return self._level == "all"
 
     def record(

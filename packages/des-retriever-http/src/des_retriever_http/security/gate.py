@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..http.problems import Problem, shown
 from .access import needed_permission
-from .auditing import Audit
+from .auditing import REFUSALS, Audit
 from .credentials import Credentials
 from .nonces import Nonces
 from .principals import ANONYMOUS, SCOPE_KEY, Permission, Principal
@@ -163,7 +163,9 @@ class _Passing:
     async def serve(self, app: ASGIApp, audit: Audit, send: Send) -> None:
         """Let it through, and write down how it was answered."""
         scope, principal, needed = self._scope, self.principal or ANONYMOUS, self._needed
-        if not audit.wants(needed, 200) or "path_uid" not in scope:
+        is_of_file = "path_uid" in scope
+        if is_of_file and not audit.wants(needed, 200):
+            # Whoever may read a file is not refused behind the gate any more.
             await app(scope, self._receive, send)
             return
         status = 0
@@ -176,7 +178,9 @@ class _Passing:
         try:
             await app(scope, self._receive, note)
         finally:
-            audit.record(scope, principal.id, needed, status)
+            # A listing and a batch are refused by their routes, which know of what they are.
+            if is_of_file or status in REFUSALS:
+                audit.record(scope, principal.id, needed, status, reason=REFUSALS.get(status, ""))
 
 
 async def _of_bearer(guards: Guards, text: str) -> Principal:

@@ -163,6 +163,8 @@ async def test_a_damaged_copy_or_record_is_told(start: Start, tmp_path: Path, fo
         ("a", {"due_date": "2020-01-01T00:00:00Z"}, 400),
         ("a", {"due_date": "2999-01-01T00:00:00"}, 422),
         ("a", {"due_date": "soon"}, 422),
+        ("a", {"due_date": 32503680000}, 422),
+        ("a", {"due_date": "32503680000"}, 422),
         ("a", {"created_at": "2025-11-25T08:00:00"}, 400),
         ("a", {"created_at": "2025-11-26T08:00:00Z"}, 404),
         ("a", {"by": "somebody else"}, 422),

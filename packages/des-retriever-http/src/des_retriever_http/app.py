@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .http.documenting import ProblemModel
+from .document import describe_service
 from .http.heads import head_routes
 from .http.paths import EntryPaths
 from .http.problems import Problem, shown
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, **arguments: Any) -> FastAPI:
     app.front = EntryPaths(*(_guarded(service, one) for one in (app.routed, files)))
     for kind in (Problem, DesError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _show)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe_service(app, settings)  # type: ignore[method-assign]
     return app
 
 
@@ -108,16 +108,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             yield
         finally:
             service.backend = None
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document of the routes, with the one schema of all errors."""
-    if app.openapi_schema is None:
-        document = FastAPI.openapi(app)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = ProblemModel.model_json_schema()
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 async def _show(request: Request, error: Exception) -> Response:

@@ -29,7 +29,7 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
         "description": "The files, in the order in which they were asked for",
         "content": {one.content_type: _BINARY for one in _PACKINGS.values()},
     },
-    **problems(400, 401, 403, 413, 422, 429, 503),
+    **problems(400, 413, 422, 503),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ..http.dates import parse_created_at
@@ -36,7 +36,7 @@ class Tombstoned(BaseModel):
     sequence: int = Field(description="Number of the commit in the file's shard.")
 
 
-@router.delete("/files/{uid}", responses=problems(400, 401, 403, 404, 409, 410, 422, 502, 503))
+@router.delete("/files/{uid}", responses=problems(400, 404, 409, 410, 422, 502, 503))
 async def delete_file(
     request: Request,
     uid: Uid,
@@ -44,7 +44,6 @@ async def delete_file(
     reason: Annotated[Reason, Query(description="Why.")],
     deleted_by: Annotated[str, Query(description="Who asks for it; kept in the history.", max_length=256)] = "",
     ticket_id: Annotated[str | None, Query(description="Reference of the request.", max_length=256)] = None,
-    x_api_key: Annotated[str | None, Header(description="A key that allows `write`.")] = None,
 ) -> Tombstoned:
     """Delete a file, by one commit in its shard.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from des_format.entry import Codec
 from des_format.errors import CorruptArchiveError
@@ -34,6 +35,15 @@ __all__ = ["FileEndpoint", "answer_with", "described_responses", "file_routes", 
 # A range of an entry of this size or less is cut from the whole, which is one request and is checked.
 _WHOLE_FOR_RANGE_BYTES = 64 * 2**10
 _MAX_FIELDS = 16
+# The usual query, which needs no parser: one parameter, with no `+`, which stands for a space.
+_ONLY_TIME = re.compile(rb"created_at=([0-9A-Za-z.:%-]*)")
+# Headers of a request that decide about its answer; clients send twice as many others.
+_DECIDING = frozenset(
+    {
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"),
+        *(b"accept-encoding", b"cache-control", b"if-range", b"range"),
+    }
+)
 _BOOLEAN = TypeAdapter(bool)
 _RANGES = (b"accept-ranges", b"bytes")
 _VARIES = (b"vary", b"Accept-Encoding")
@@ -235,8 +245,8 @@ def _boolean(name: str, text: str) -> bool:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers of a request, by their lower-case names."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers of a request that decide about its answer, by their lower-case names."""
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _DECIDING}
 
 
 def _parameters(scope: Scope) -> dict[str, str]:
@@ -245,6 +255,8 @@ def _parameters(scope: Scope) -> dict[str, str]:
     Raises:
         Problem: 422, `created_at` is missing; 400, it is there twice, or the query is malformed.
     """
+    if plain := _ONLY_TIME.fullmatch(scope["query_string"]):
+        return {"created_at": unquote(plain[1].decode())}
     try:
         pairs = parse_qsl(scope["query_string"].decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
@@ -257,15 +269,15 @@ def _parameters(scope: Scope) -> dict[str, str]:
     return found
 
 
-def described_responses() -> dict[int | str, dict[str, Any]]:
-    """What the document says of answers with a file."""
+def described_responses(*more: int) -> dict[int | str, dict[str, Any]]:
+    """What the document says of answers with a file, and of more problems."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     bytes_of_it: dict[str, Any] = {"content": {"application/octet-stream": binary, "*/*": {}}}
     return {
         200: {"description": "The file", **bytes_of_it},
         206: {"description": "A part of it, or parts as multipart/byteranges", **bytes_of_it},
         304: {"description": "It is still the version that the client has"},
-        **problems(400, 401, 403, 404, 410, 412, 416, 422, 429, 502, 503),
+        **problems(400, 404, 410, 412, 416, 422, 502, 503, *more),
     }
 
 

@@ -36,7 +36,7 @@ class History(BaseModel):
     commits: list[Deleted]
 
 
-@router.get("/files/{uid}/history", responses=problems(400, 401, 403, 422, 501, 502, 503))
+@router.get("/files/{uid}/history", responses=problems(400, 422, 501, 502, 503))
 async def get_history(request: Request, uid: Uid, created_at: CreatedAt) -> History:
     """Tell who deleted a file, when and why; also of one that is deleted, or never was there."""
     store = service_of(request).backend.des_store

@@ -69,19 +69,19 @@ class Files(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; null for the last one.")
 
 
-@router.get("/days", responses=problems(401, 403, 503))
+@router.get("/days", responses=problems(503))
 async def get_days(request: Request) -> Days:
     """List the days that have files. All of the storage is listed for it."""
     return Days(days=list(await service_of(request).backend.store.days()))
 
 
-@router.get("/days/{day}/shards", responses=problems(400, 401, 403, 422, 503))
+@router.get("/days/{day}/shards", responses=problems(400, 422, 503))
 async def get_shards(request: Request, day: Day) -> Shards:
     """List the shards of a day."""
     return Shards(shards=list(await service_of(request).backend.store.shards(day)))
 
 
-@router.get("/days/{day}/shards/{shard}/archives", responses=problems(400, 401, 403, 422, 501, 502, 503))
+@router.get("/days/{day}/shards/{shard}/archives", responses=problems(400, 422, 501, 502, 503))
 async def get_archives(request: Request, day: Day, shard: Shard) -> Archives:
     """List the archives of a shard; a published layout has no list of them."""
     store = service_of(request).backend.des_store
@@ -100,7 +100,7 @@ async def get_archives(request: Request, day: Day, shard: Shard) -> Archives:
     return Archives(archives=summaries)
 
 
-@router.get("/files", responses=problems(400, 401, 403, 422, 502, 503))
+@router.get("/files", responses=problems(400, 422, 502, 503))
 async def list_files(
     request: Request,
     day: Annotated[str, Query(description="A UTC day, `YYYYMMDD`.", pattern=r"^[0-9]{8}$")],

@@ -36,7 +36,7 @@ class Link(BaseModel):
     expires_at: str
 
 
-@router.post("/files/{uid}/locator", status_code=201, responses=problems(400, 401, 403, 404, 410, 422, 502, 503))
+@router.post("/files/{uid}/locator", status_code=201, responses=problems(400, 404, 410, 422, 502, 503))
 async def make_locator(
     request: Request,
     response: Response,
@@ -66,7 +66,7 @@ def locator_route(service: Service) -> ServedRoute:
         get_located,
         served_by=_Located(service),
         methods=["GET"],
-        responses=described_responses(),
+        responses=described_responses(403),
         response_model=None,
         tags=["locators"],
     )

@@ -37,7 +37,7 @@ class FileMeta(BaseModel):
     meta: dict[str, Any] = Field(description="What its writer added.")
 
 
-@router.get("/files/{uid}/meta", responses=problems(400, 401, 403, 404, 410, 422, 429, 502, 503))
+@router.get("/files/{uid}/meta", responses=problems(400, 404, 410, 422, 502, 503))
 async def get_meta(
     request: Request,
     uid: Uid,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from ..http.dates import parse_created_at
 from ..http.documenting import problems
@@ -29,6 +29,14 @@ class RetentionPolicy(BaseModel):
     created_at: str = Field(description="As for `GET /files/{uid}`.", examples=["2025-11-25T10:00:00Z"])
     due_date: AwareDatetime = Field(description="Until when it is kept, with an offset; in the future.")
 
+    @field_validator("due_date", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        # Pydantic takes numbers, and texts of them, for seconds or milliseconds, whichever is nearer to now.
+        if not isinstance(value, str) or "-" not in value[1:]:
+            raise ValueError("expected ISO 8601 with an offset, such as 2035-01-01T00:00:00Z")
+        return value
+
 
 class Extended(BaseModel):
     """The file is kept."""
@@ -41,7 +49,7 @@ class Extended(BaseModel):
     locked: bool = Field(description="Whether the storage keeps the copy from everybody, by object lock.")
 
 
-@router.put("/files/{uid}/retention-policy", responses=problems(400, 401, 403, 404, 409, 410, 413, 422, 429, 502, 503))
+@router.put("/files/{uid}/retention-policy", responses=problems(400, 404, 409, 410, 413, 422, 502, 503))
 async def extend_retention(request: Request, uid: Uid, policy: RetentionPolicy) -> Extended:
     """Keep a copy of a file until a time, which can later be moved on and not back.
 

@@ -12,6 +12,7 @@ from ..http.dates import parse_created_at
 from ..http.documenting import problems
 from ..http.paths import Uid
 from ..http.problems import Problem
+from ..security.auditing import TIME_KEY
 from ..security.principals import principal_of
 from ..service import service_of
 from ..storage.retention import RetainedError
@@ -62,6 +63,7 @@ async def extend_retention(request: Request, uid: Uid, policy: RetentionPolicy) 
     if principal is None:
         raise Problem(503, "not_configured", "Extended retention not configured: the service knows nobody who may")
     created_at = parse_created_at(policy.created_at)
+    request.scope[TIME_KEY] = policy.created_at
     try:
         done = await backend.extend_retention(uid, created_at, policy.due_date.astimezone(UTC), by=principal.id)
     except RetainedError as error:

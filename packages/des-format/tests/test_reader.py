@@ -353,6 +353,24 @@ def test_a_damaged_payload_is_never_returned_unless_verification_is_off(
     assert [payload for _entry, payload in trusting.scan()] == [b"payload-0ne", b"other"]
 
 
+def outcome(reader: DesReader) -> Any:
+    try:
+        return reader.read_entry("name")
+    except DesError as error:
+        return type(error)
+
+
+def test_a_mapped_entry_and_one_over_a_source_are_told_alike_whichever_byte_is_damaged(
+    make_archive: MakeArchive, counting_source: Any
+) -> None:
+    sound = make_archive({"name": (b"0123456789", {"a": 1})}, compression="none").read_bytes()
+    entry = DesReader(sound).get_entry("name")
+    for at in range(entry.offset, entry.offset + entry.length):
+        data = sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :]
+        with DesReader(data) as local, DesReader(counting_source(data)) as general:
+            assert outcome(local) == outcome(general), at
+
+
 def test_an_archive_inside_an_archive_stays_one_entry(make_archive: MakeArchive) -> None:
     inner = make_archive({"x": b"inner"}, "inner.des", compression="none").read_bytes()
     with DesReader(make_archive({"a": b"1", "inner.des": inner, "z": b"2"}, compression="none")) as reader:

@@ -16,7 +16,19 @@ from typing import TypeVar
 
 from xxhash import xxh3_64_intdigest
 
-from .entry import ENTRY_HEAD_SIZE, NO_META, Codec, Entry, Kind, Record, check_payload, decode_record, to_entry
+from .entry import (
+    ENTRY_HEAD_SIZE,
+    ENTRY_MAGIC,
+    NO_META,
+    Codec,
+    Entry,
+    Kind,
+    Record,
+    check_payload,
+    decode_meta,
+    decode_record,
+    to_entry,
+)
 from .errors import CorruptArchiveError
 from .hashtable import SLOTS_PER_BLOCK, check_block
 from .layout import BLOCK_SIZE, Footer
@@ -31,6 +43,8 @@ _FIELDS = struct.Struct("<4xIHHIIIQI")
 # of these, what it takes to find the payload: kind and codec, name, meta and stored length
 _LENGTHS = struct.Struct("<8xHHII")
 _KIND = 0xFF  # the low half of kind and codec
+# To look up a member of an enumeration takes longer than a checksum.
+_INLINE, _UNCOMPRESSED = Kind.INLINE, Codec.NONE
 
 
 _T = TypeVar("_T")
@@ -240,10 +254,48 @@ class LocalIndex:
             if not found:
                 return None
             if found == tag:
-                record = self._record(self._words[at >> 1], self._halves[at + 1])
+                offset, length = self._words[at >> 1], self._halves[at + 1]
+                if plain := self._plain(name, encoded, offset, length, limit_bytes):
+                    return plain
+                record = self._record(offset, length)
                 if record.name == encoded:
                     return self._described(record, limit_bytes, keep_zstd)
         return None
+
+    def _plain(
+        self, name: str, encoded: bytes, offset: int, length: int, limit_bytes: int
+    ) -> tuple[Entry, bytes, Codec] | None:
+        """The entry at `offset`, if it is inline, uncompressed, of this name, within the limit, and in order.
+
+        Nearly every read is of such an entry, and the general way takes three times as long.
+        """
+        data = self._data
+        try:
+            head_checksum, stored_as, name_length, meta_length, stored_length, checksum, raw_length, dictionary = (
+                _FIELDS.unpack_from(data, offset)
+            )
+        except (struct.error, OverflowError):
+            return None
+        name_end = ENTRY_HEAD_SIZE + name_length
+        start = offset + name_end + meta_length
+        end = start + stored_length
+        if stored_as or dictionary or raw_length != stored_length or raw_length > limit_bytes:
+            return None
+        if end - offset != length or end > self._data_end:
+            return None
+        head, payload = data[offset:start], data[start:end]
+        if (
+            head[ENTRY_HEAD_SIZE:name_end] != encoded
+            or not head.startswith(ENTRY_MAGIC)
+            or xxh3_64_intdigest(head[8:], offset) & 0xFFFFFFFF != head_checksum
+            or (self._expander.verify and xxh3_64_intdigest(payload) & 0xFFFFFFFF != checksum)
+        ):
+            return None
+        meta = decode_meta(head[name_end:], where=f"entry {name!r}") if meta_length else NO_META
+        row = (
+            name, stored_length, stored_length, _INLINE, _UNCOMPRESSED, offset, length, meta, start, checksum, None,
+        )  # fmt: skip
+        return tuple.__new__(Entry, row), payload, _UNCOMPRESSED
 
     def _record(self, offset: int, length: int) -> Record:
         """Decode the record that the index places at `offset`."""

@@ -9,6 +9,8 @@ from .dates import parse_http_date
 
 __all__ = ["evaluate", "range_holds"]
 
+_CONDITIONS = frozenset({"if-match", "if-unmodified-since", "if-none-match", "if-modified-since"})
+
 
 def evaluate(headers: Mapping[str, str], etag: str, modified: datetime) -> int | None:
     """Return 304 or 412 if a GET or HEAD must be answered so, else None.
@@ -18,6 +20,8 @@ def evaluate(headers: Mapping[str, str], etag: str, modified: datetime) -> int |
         etag: The strong validator of what would be sent, with its quotes.
         modified: When it was made.
     """
+    if headers.keys().isdisjoint(_CONDITIONS):
+        return None
     seconds = modified.replace(microsecond=0)
     if (expected := headers.get("if-match")) is not None:
         if not _lists(expected, etag, weak=False):

@@ -161,7 +161,7 @@ class Zip(_Listed):
 
     content_type = "application/zip"
 
-    _EPOCH = 1980
+    _YEARS = range(1980, 2108)
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class Zip(_Listed):
         if name is None or outcome.stored is None:
             return b""
         modified = validators_of(outcome.stored).modified.astimezone(UTC)
-        date = modified.timetuple()[:6] if modified.year >= self._EPOCH else (self._EPOCH, 1, 1, 0, 0, 0)
+        date = modified.timetuple()[:6] if modified.year in self._YEARS else (self._YEARS[0], 1, 1, 0, 0, 0)
         info = zipfile.ZipInfo(name, date)
         info.file_size = outcome.stored.entry.size
         info.external_attr = 0o644 << 16

@@ -13,7 +13,7 @@ from des_format.errors import EntryNotFoundError, ObjectNotFoundError, UnsafePat
 from des_format.ports.objects import AsyncObjectStore, ObjectMeta
 from des_format.store import StoredEntry
 
-__all__ = ["Chain", "Fallback", "Source"]
+__all__ = ["Chain", "Fallback", "Source", "day_of"]
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Fallback:
         if begins_at is not None and created_at <= begins_at:
             raise absent
         time = created_at.astimezone(UTC)
-        key = self.key.format(uid=uid, year=f"{time:%Y}", month=f"{time:%m}", day=f"{time:%d}")
+        key = self.key.format(uid=uid, year=f"{time.year:04}", month=f"{time:%m}", day=f"{time:%d}")
         try:
             return await ask(key)
         except (ObjectNotFoundError, UnsafePathError):
@@ -120,4 +120,10 @@ def _described(uid: str, created_at: datetime, meta: ObjectMeta) -> StoredEntry:
     name = f"original-{hashlib.sha256(version.encode()).hexdigest()[:32]}"
     size = meta["size"]
     entry = Entry(uid, size, 0, Kind.EXTERNAL, Codec.NONE, 0, 0, payload_offset=0)
-    return StoredEntry(f"{created_at.astimezone(UTC):%Y%m%d}", "", name, entry)
+    return StoredEntry(day_of(created_at), "", name, entry)
+
+
+def day_of(created_at: datetime) -> str:
+    """Return a UTC day as `YYYYMMDD`; `%Y` has three digits for the year 999, where the C library says so."""
+    time = created_at.astimezone(UTC)
+    return f"{time.year:04}{time:%m%d}"

@@ -26,6 +26,7 @@ from des_format.ports.objects import AsyncObjectStore, Retains
 from des_format.store import StoredEntry
 
 from .checking import checked
+from .fallback import day_of
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -205,7 +206,7 @@ class Retention:
         entry = Entry(
             uid, record.size, 0, Kind.EXTERNAL, Codec.NONE, 0, 0, record.meta, payload_offset=0, sha256=record.sha256
         )
-        return StoredEntry(f"{created_at.astimezone(UTC):%Y%m%d}", "", _ARCHIVE, entry)
+        return StoredEntry(day_of(created_at), "", _ARCHIVE, entry)
 
     async def read(self, uid: str, created_at: datetime, start: int, end: int) -> bytes:
         """Read bytes `[start, end)` of a copy.
@@ -242,4 +243,4 @@ class Retention:
 
     def _folder(self, uid: str, created_at: datetime) -> str:
         name = hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{self._prefix}/{created_at.astimezone(UTC):%Y%m%d}/{name}"
+        return f"{self._prefix}/{day_of(created_at)}/{name}"

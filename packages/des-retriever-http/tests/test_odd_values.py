@@ -39,6 +39,19 @@ async def keeping(
     return client
 
 
+@pytest.mark.parametrize(
+    "due_date",
+    [
+        "9999-12-31T23:59:59-01:00",
+        "9999-12-31T23:59:59.5Z",
+        "0001-01-01T00:00:00+01:00",
+    ],
+)
+async def test_a_time_that_is_not_in_the_calendar_is_refused(keeping: httpx.AsyncClient, due_date: str) -> None:
+    answer = await keeping.put("/files/a/retention-policy", json={**AT, "due_date": due_date}, headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+
+
 @pytest.mark.parametrize("year", [1, 999, 1979, 2108, 9999])
 async def test_the_original_of_a_file_has_any_year(keeping: httpx.AsyncClient, year: int) -> None:
     at = datetime(year, 1, 1, tzinfo=UTC).isoformat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -65,7 +64,7 @@ async def extend_retention(request: Request, uid: Uid, policy: RetentionPolicy) 
     created_at = parse_created_at(policy.created_at)
     request.scope[TIME_KEY] = policy.created_at
     try:
-        done = await backend.extend_retention(uid, created_at, policy.due_date.astimezone(UTC), by=principal.id)
+        done = await backend.extend_retention(uid, created_at, policy.due_date, by=principal.id)
     except RetainedError as error:
         raise Problem(409, error.code, str(error)) from None
     return Extended(

@@ -134,7 +134,10 @@ class Retention:
             EntryNotFoundError, EntryDeletedError: There is no such file.
             DesError: The storage failed; ask again.
         """
-        until = (until + timedelta(microseconds=999_999)).astimezone(UTC).replace(microsecond=0)
+        try:
+            until = (until.astimezone(UTC) + timedelta(microseconds=999_999)).replace(microsecond=0)
+        except OverflowError:
+            raise InvalidInputError(f"due_date {until.isoformat()} is no time of the calendar in UTC") from None
         if until <= datetime.now(UTC):
             raise InvalidInputError(f"due_date {until.isoformat()} is not in the future")
         known = await self._latest(uid, created_at)

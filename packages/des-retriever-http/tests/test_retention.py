@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable
@@ -11,9 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from des_format.errors import ConfigurationError
+from des_format.errors import ConfigurationError, EntryDeletedError
+from des_format.objects import LocalObjectStore
 from des_format.store import ArchiveOptions, DesStore, NewEntry, StoreOptions
 from des_retriever_http import Settings, create_app
+from des_retriever_http.storage.opening import open_backend
+from des_retriever_http.storage.retention import Retention
 from fastapi import FastAPI
 
 from .security.keys import api_key_item
@@ -130,6 +134,34 @@ async def test_what_was_deleted_elsewhere_is_not_shown_from_its_copy(start: Star
     assert (await client.get("/files/a", params=AT, headers=KEEPER)).status_code == 410
     assert (await keep(client, "big")).status_code == 200
     assert (await keep(client, "b/c")).status_code == 200
+
+
+async def test_what_was_deleted_elsewhere_is_not_kept_for_longer(
+    start: Start, filled: DesStore, tmp_path: Path
+) -> None:
+    client = await start()
+    await keep(client, "a")
+    filled.delete("a", MORNING, reason="asked to", by="the library")
+    answer = await keep(client, "a", SOON + timedelta(days=1))
+    assert (answer.status_code, answer.json()["code"]) == (410, "entry_deleted")
+    (record,) = (tmp_path / "kept").rglob("*.json")
+    assert SOON.isoformat() in record.read_text()
+
+
+async def test_what_is_deleted_while_it_is_copied_is_not_kept(filled: DesStore, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+
+    class Meanwhile(LocalObjectStore):
+        async def put_async(self, path: str, *arguments: Any, **named: Any) -> Any:
+            if path.endswith(".dat"):
+                await asyncio.to_thread(filled.delete, "a", MORNING, reason="asked to", by="somebody else")
+            return await super().put_async(path, *arguments, **named)
+
+    retention = Retention(Meanwhile(tmp_path / "kept"), "copies")
+    async with open_backend(Settings.read({}, base_dir=folder)) as backend:
+        with pytest.raises(EntryDeletedError):
+            await retention.extend(backend, "a", MORNING, SOON, by="keeper")
+    assert not any(path.is_file() for path in (tmp_path / "kept").rglob("*"))
 
 
 async def test_an_extension_that_broke_off_is_done_by_asking_again(start: Start, tmp_path: Path) -> None:

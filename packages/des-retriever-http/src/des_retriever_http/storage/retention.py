@@ -17,6 +17,7 @@ from des_format.errors import (
     ChecksumMismatchError,
     ConflictError,
     CorruptArchiveError,
+    EntryDeletedError,
     EntryNotFoundError,
     InvalidInputError,
     ObjectExistsError,
@@ -144,6 +145,7 @@ class Retention:
         if known is not None and until < known.retain_until:
             raise RetainedError(f"The file is kept until {known.retain_until.isoformat()}; that is not shortened")
         record = await self._copied(backend, uid, created_at, until, by) if known is None else known
+        await self._refuse_deleted(backend, uid, created_at, is_new=known is None)
         folder = self._folder(uid, created_at)
         key = f"{folder}/{record.sha256}{_COPY}"
         record = replace(record, retain_until=until, by=by, is_locked=await self._lock(key, until))
@@ -185,6 +187,15 @@ class Retention:
                 copy = f"{self._folder(uid, created_at)}/{record.sha256}{_COPY}"
                 await self._objects.put_async(copy, path, mode="create")
         return record
+
+    async def _refuse_deleted(self, backend: Backend, uid: str, created_at: datetime, *, is_new: bool) -> None:
+        """Keep nothing that was deleted while it was copied, or without asking here; a copy of it may be locked."""
+        try:
+            await backend.describe(uid, created_at, fresh=True)
+        except EntryDeletedError:
+            if is_new:
+                await self.forget(uid, created_at)
+            raise
 
     async def _lock(self, key: str, until: datetime) -> bool:
         """Lock a copy, and believe it only when the storage says so: Ceph takes the year 2999 for 2006."""

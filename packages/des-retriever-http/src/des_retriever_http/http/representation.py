@@ -32,6 +32,8 @@ _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+\Z")
 
 def content_type_of(meta: Mapping[str, Any]) -> str:
     """Return the media type that an entry's metadata names, under one of the usual keys; else octet-stream."""
+    if not meta:
+        return _DEFAULT_TYPE
     for key in _META_KEYS:
         value = meta.get(key)
         if isinstance(value, str) and _is_type(value):
@@ -56,21 +58,26 @@ def disposition(uid: str, *, attachment: bool) -> str:
 def describe(stored: StoredEntry, uid: str, *, attachment: bool) -> RawHeaders:
     """Return the headers of an entry, whichever part of it is sent; the first is its type."""
     entry = stored.entry
-    content_type = content_type_of(entry.meta)
-    headers = [
-        (b"content-type", content_type.encode("latin-1")),
+    return [
+        *_headers_of_type(content_type_of(entry.meta)),
         (b"content-disposition", disposition(uid, attachment=attachment).encode("latin-1")),
-        _NO_SNIFFING,
-        (b"x-des-container", stored.archive_id.encode("latin-1", "replace")),
-        (b"x-des-shard-id", stored.shard.encode("latin-1")),
+        *_headers_of_place(stored.archive_id, stored.shard),
         (b"x-des-size-bytes", b"%d" % entry.size),
         _EXTERNAL if entry.is_external else _INLINE,
     ]
-    if _is_active(content_type):
+
+
+@lru_cache(1024)
+def _headers_of_type(content_type: str) -> RawHeaders:
+    headers = [(b"content-type", content_type.encode("latin-1")), _NO_SNIFFING]
+    if _ACTIVE.match(content_type):
         headers.append(_SANDBOX)
     return headers
 
 
-@lru_cache(1024)
-def _is_active(content_type: str) -> bool:
-    return _ACTIVE.match(content_type) is not None
+@lru_cache(4096)
+def _headers_of_place(archive_id: str, shard: str) -> RawHeaders:
+    return [
+        (b"x-des-container", archive_id.encode("latin-1", "replace")),
+        (b"x-des-shard-id", shard.encode("latin-1")),
+    ]

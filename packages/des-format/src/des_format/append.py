@@ -24,6 +24,7 @@ from .listing import decode_block
 from .opening import ReadOptions, open_core
 from .ranges import drive
 from .sources import FileSource
+from .targets import Target
 
 try:
     import fcntl
@@ -166,7 +167,7 @@ class AppendTarget:
 class OpenedForAppend(NamedTuple):
     """What a writer needs to go on where an archive ends."""
 
-    target: AppendTarget
+    target: Target
     footer: Footer
     catalog: Catalog
     dictionary: ZstdDictionary | None

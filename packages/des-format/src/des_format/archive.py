@@ -35,7 +35,7 @@ from .errors import (
 from .fetching import fetch
 from .hashtable import Slot
 from .layout import FOOTER_SIZE, Footer, decode_footer
-from .listing import Directory, DirectoryRow, decode_block
+from .listing import Directory, DirectoryRow, Row, decode_block
 from .lookup import IndexLookup
 from .planner import TransferCost
 from .ranges import ByteRange, Steps, Tail
@@ -388,13 +388,12 @@ class Archive:
     def list_page(self, page: Sequence[DirectoryRow], prefix: str = "") -> Steps[list[Entry]]:
         """The entries of one group of META blocks whose names have the prefix, in name order; one read."""
         encoded = prefix.encode(errors="surrogatepass")
+        return [row.entry for row in (yield from self.rows(page)) if row.name.startswith(encoded)]
+
+    def rows(self, page: Sequence[DirectoryRow]) -> Steps[list[Row]]:
+        """The rows of one group of META blocks, in name order; one read."""
         data = yield from self._fetch([ByteRange(block.start, block.end) for block in page])
-        return [
-            row.entry
-            for block, stored in zip(page, data, strict=True)
-            for row in decode_block(stored, block)
-            if row.name.startswith(encoded)
-        ]
+        return [row for block, stored in zip(page, data, strict=True) for row in decode_block(stored, block)]
 
     # -- everything, front to back ----------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import xxhash
 
-from .append import open_for_append
+from .append import OpenedForAppend, open_for_append
 from .bigfiles import BigFileSink, FolderBigFiles
 from .catalog import ArchiveStats, Catalog, Segment, tail_regions
 from .codecs import ZstdDictionary
@@ -114,11 +114,31 @@ class DesWriter:
             UnsupportedFormatError: Not a version-3 archive; see `des convert`.
             CorruptArchiveError: Damaged; nothing was changed.
         """
-        self = cls.__new__(cls)
-        self._policy = Compression.of(compression)
-        self._threshold = big_file_threshold
-        self._big_files = big_files or FolderBigFiles(Path(path).parent)
+        policy = Compression.of(compression)
         opened = open_for_append(Path(path))
+        return cls._after(opened, policy, big_file_threshold, big_files or FolderBigFiles(Path(path).parent))
+
+    @classmethod
+    def after(cls, opened: OpenedForAppend, *, compression: Compression | Profile = "balanced") -> Self:
+        """Return a writer of what comes after an archive, for code that puts the archive in front by itself.
+
+        Its target gets the bytes from the archive's end on, as `append` would write them. Payloads of any size
+        up to the entry limit are stored inside.
+
+        Args:
+            opened: The archive, and where the bytes go.
+            compression: As for `DesWriter`.
+        """
+        return cls._after(opened, Compression.of(compression), DEFAULT_BIG_FILE_THRESHOLD, None)
+
+    @classmethod
+    def _after(
+        cls, opened: OpenedForAppend, policy: Compression, big_file_threshold: int, big_files: BigFileSink | None
+    ) -> Self:
+        self = cls.__new__(cls)
+        self._policy = policy
+        self._threshold = big_file_threshold
+        self._big_files = big_files
         self._target = opened.target
         self._catalog = opened.catalog
         self._begin(start=opened.footer.archive_size, previous=opened.footer)

@@ -23,7 +23,7 @@ from des_format.store.model.keys import (
     tombstones_key,
 )
 from des_format.store.reading.snapshots import load_history
-from des_format.store.sansio.effects import Delete, Write
+from des_format.store.sansio.effects import Assemble, Delete, Request, Write
 from des_format.testing import Fault, FaultyObjectStore, Plan, fail_after, fail_before, lose_reply
 
 from .runners import DiedError, open_store
@@ -33,6 +33,7 @@ __all__ = ["Sweep", "Swept", "View", "check_nothing_needed_is_gone", "look", "ne
 Entries = dict[str, bytes]
 View = dict[ShardKey, Entries]
 _PASTS = 4
+_CHANGES = (Write, Assemble, Delete)
 
 
 def yesterday() -> datetime:
@@ -136,6 +137,10 @@ class _Away(Plan):
         return [fail_before()] if self.first and self.call_count >= self.first else []
 
 
+def _is_conditional(request: Request) -> bool:
+    return isinstance(request, Assemble) or (isinstance(request, Write) and not request.overwrite)
+
+
 class Sweep:
     """All the ways in which one operation can be interrupted.
 
@@ -165,14 +170,14 @@ class Sweep:
         """Go through all of them; return how many there were."""
         cases = 0
         for nth, request in enumerate(self._requests, start=1):
-            for kind, plan in self._plans(nth, changes=isinstance(request, Write | Delete)):
+            for kind, plan in self._plans(nth, changes=isinstance(request, _CHANGES)):
                 self._interrupt(f"{kind} at request {nth}", plan)
                 cases += 1
             for dies in ("before", "after"):
-                if dies == "before" or isinstance(request, Write | Delete):
+                if dies == "before" or isinstance(request, _CHANGES):
                     self._interrupt(f"death {dies} request {nth}", Plan(), dies_at=nth, dies=dies)
                     cases += 1
-        for nth in range(1, sum(isinstance(one, Write) and not one.overwrite for one in self._requests) + 1):
+        for nth in range(1, sum(map(_is_conditional, self._requests)) + 1):
             self._interrupt(f"reply of conditional put {nth} lost", Plan(lose_reply(nth)))
             cases += 1
         return cases

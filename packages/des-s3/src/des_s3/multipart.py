@@ -18,6 +18,7 @@ from des_format.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     UnavailableError,
+    UnsupportedOperationError,
 )
 from des_format.objects.results import expected_tag
 from des_format.ports.objects import PutMode, PutResult
@@ -118,7 +119,39 @@ class Upload:
         self.size += length
         return length
 
+    def copy(self, source: str, start: int, e_tag: str | None) -> int:
+        """Append a part that the service takes from another object of the bucket, before anything is written.
+
+        Args:
+            source: The other object's key in the bucket.
+            start: Where in it the part begins.
+            e_tag: The version that it has to be.
+
+        Returns:
+            Where the part ends.
+
+        Raises:
+            DesError: As for `write`.
+        """
+        end = start + self._sizes(len(self._parts))
+        self._begin_part(lambda number: self._copy_part(number, source, f"bytes={start}-{end - 1}", e_tag))
+        self.size += end - start
+        return end
+
+    def settle(self) -> None:
+        """Wait until all parts that were begun are there.
+
+        Raises:
+            DesError: As for `write`.
+        """
+        for part in self._parts:
+            part.result()
+
     def _send_part(self) -> None:
+        data, self._buffer = bytes(self._buffer), bytearray()
+        self._begin_part(lambda number: self._put_part(number, data))
+
+    def _begin_part(self, send: Callable[[int], Part]) -> None:
         if len(self._parts) == MAX_PART_COUNT:
             raise ConfigurationError(f"object {self._key!r} has more than {MAX_PART_COUNT} parts; use larger ones")
         if self._upload_id is None:
@@ -128,22 +161,40 @@ class Upload:
             self._upload_id = answer["UploadId"]
             self._threads = ThreadPoolExecutor(self._max_parallel, thread_name_prefix="des-s3-part")
         assert self._threads is not None
-        data, self._buffer = bytes(self._buffer), bytearray()
         self._slots.acquire()
         self._raise_failure()
-        self._parts.append(self._threads.submit(self._put_part, len(self._parts) + 1, data))
+        self._parts.append(self._threads.submit(self._settle_part, send, len(self._parts) + 1))
 
-    def _put_part(self, number: int, data: bytes) -> Part:
+    def _settle_part(self, send: Callable[[int], Part], number: int) -> Part:
         try:
-            checksum = {"ChecksumCRC32C": crc32c(data)} if self._has_checksums else {}
-            place = {"UploadId": self._upload_id, "PartNumber": number}
-            call = Call("upload_part", self._key, {**place, "Body": data, **content_md5(data), **checksum})
-            return {"PartNumber": number, "ETag": self._caller.send(call)["ETag"], **checksum}
+            return send(number)
         except DesError as error:
             self._failure = error
             raise
         finally:
             self._slots.release()
+
+    def _put_part(self, number: int, data: bytes) -> Part:
+        checksum = {"ChecksumCRC32C": crc32c(data)} if self._has_checksums else {}
+        place = {"UploadId": self._upload_id, "PartNumber": number}
+        call = Call("upload_part", self._key, {**place, "Body": data, **content_md5(data), **checksum})
+        return {"PartNumber": number, "ETag": self._caller.send(call)["ETag"], **checksum}
+
+    def _copy_part(self, number: int, source: str, bytes_range: str, e_tag: str | None) -> Part:
+        arguments: dict[str, Any] = {
+            "UploadId": self._upload_id,
+            "PartNumber": number,
+            "CopySource": {"Bucket": self._caller.clients.bucket, "Key": source},
+            "CopySourceRange": bytes_range,
+        }
+        if e_tag is not None:
+            arguments["CopySourceIfMatch"] = e_tag
+        made = self._caller.send(Call("upload_part_copy", self._key, arguments)).get("CopyPartResult", {})
+        if "ETag" not in made:
+            raise UnsupportedOperationError(f"object {self._key!r}: the server copied no part of {source!r}")
+        # The service computes it where the upload was begun with an algorithm.
+        checksum = {name: made[name] for name in ("ChecksumCRC32C",) if name in made}
+        return {"PartNumber": number, "ETag": made["ETag"], **checksum}
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

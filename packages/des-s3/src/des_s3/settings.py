@@ -21,7 +21,8 @@ AddressingStyle = Literal["auto", "path", "virtual"]
 _CUSTOMER = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
 _SERVER = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 _MAKES_OBJECT = frozenset({"put_object", "create_multipart_upload", "copy_object"})
-_TAKES_KEY = _MAKES_OBJECT | {"get_object", "head_object", "upload_part", "complete_multipart_upload"}
+_COPIES = frozenset({"copy_object", "upload_part_copy"})
+_TAKES_KEY = _MAKES_OBJECT | _COPIES | {"get_object", "head_object", "upload_part", "complete_multipart_upload"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class S3Settings:
         for name in _CUSTOMER:
             if name in self.sse and operation in _TAKES_KEY:
                 extras[name] = self.sse[name]
-                if operation == "copy_object":
+                if operation in _COPIES:
                     extras[f"CopySource{name}"] = self.sse[name]
         if operation in _MAKES_OBJECT:
             extras |= {name: self.sse[name] for name in _SERVER if name in self.sse}

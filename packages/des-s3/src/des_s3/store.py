@@ -14,8 +14,9 @@ from des_format.errors import ConfigurationError, InvalidInputError
 from des_format.objects.content import pieces
 from des_format.objects.keys import split_key, split_prefix
 from des_format.objects.results import LoadedResult, expected_tag
-from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
+from des_format.ports.objects import Content, Front, GetOptions, ObjectMeta, PutMode, PutResult
 
+from .assembling import LEAST_FRONT_BYTES, assemble
 from .calls import Caller
 from .checksums import UploadChecksums
 from .clients import Clients
@@ -39,7 +40,7 @@ _SINGLE_PUT_BYTES = 64 << 20
 
 
 class S3ObjectStore:
-    """Objects below a prefix of a bucket, by the ports `ObjectStore` and `AsyncObjectStore`, and `Creates`.
+    """Objects below a prefix of a bucket, by the ports `ObjectStore` and `AsyncObjectStore`, `Creates` and `Assembles`.
 
     Credentials, region and endpoint come from boto3's own chain (environment, profile, container, instance), and
     follow when they rotate. Clients are made when they are first needed; nothing is asked of the service here.
@@ -219,6 +220,19 @@ class S3ObjectStore:
     async def copy_async(self, source: str, target: str) -> PutResult:
         """Asynchronous twin of `copy`."""
         return await self._caller.run_async(copy(self.bucket, self._key(source), self._key(target)))
+
+    @property
+    def least_front_bytes(self) -> int:
+        """From how many bytes on copying pays; see `des_format.ports.objects.Assembles`."""
+        return LEAST_FRONT_BYTES
+
+    def assemble(self, path: str, front: Front, rest: Content) -> PutResult:
+        """Create an object whose first bytes the service copies; see `des_format.ports.objects.Assembles`."""
+        return assemble(self, path, self._key(front.path), front, pieces(rest))
+
+    async def assemble_async(self, path: str, front: Front, rest: Content) -> PutResult:
+        """Asynchronous twin of `assemble`."""
+        return await asyncio.to_thread(self.assemble, path, front, rest)
 
     def retain(self, path: str, until: datetime) -> None:
         """Lock an object; see `des_format.ports.objects.Retains`. Governance mode, in a bucket with object lock."""

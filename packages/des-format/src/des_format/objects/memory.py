@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from ..errors import ConfigurationError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
-from ..ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
+from ..errors import ConfigurationError, InvalidInputError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError
+from ..ports.objects import Content, Front, GetOptions, ObjectMeta, PutMode, PutResult
 from .content import pieces
 from .keys import split_key, split_prefix
 from .results import LoadedResult, check_conditions, expected_tag, resolve_range
@@ -56,6 +57,19 @@ class MemoryObjectStore(ThreadedObjectStore):
             meta = ObjectMeta(path=path, last_modified=datetime.now(UTC), size=len(data), e_tag=e_tag, version=None)
             self._objects[path] = _Object(data, meta)
         return PutResult(e_tag=e_tag, version=None)
+
+    least_front_bytes = 1
+
+    def assemble(self, path: str, front: Front, rest: Content) -> PutResult:
+        """See `des_format.ports.objects.Assembles`."""
+        found = self.get(front.path, options={"range": (0, front.length), "if_match": front.e_tag})
+        if len(found.data) != front.length:
+            raise InvalidInputError(f"object {front.path!r} has {len(found.data)} bytes, expected {front.length}")
+        return self.put(path, found.data + b"".join(pieces(rest)), mode="create")
+
+    async def assemble_async(self, path: str, front: Front, rest: Content) -> PutResult:
+        """Asynchronous twin of `assemble`."""
+        return await asyncio.to_thread(self.assemble, path, front, rest)
 
     def list(self, prefix: str | None = None, *, offset: str | None = None) -> Iterator[Sequence[ObjectMeta]]:
         start = "/".join([*split_prefix(prefix), ""])

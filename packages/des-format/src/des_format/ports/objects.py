@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal, Protocol, TypedDict, runtime_checkable
+from typing import IO, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 from ..errors import (
     AccessDeniedError,
@@ -28,10 +28,12 @@ from ..sources import FileSource
 from ..targets import Target
 
 __all__ = [
+    "Assembles",
     "AsyncObjectStore",
     "Buffer",
     "Content",
     "Creates",
+    "Front",
     "GetOptions",
     "GetResult",
     "GetResultAsync",
@@ -221,6 +223,48 @@ class Creates(Protocol):
         Raises:
             ObjectExistsError: The key is taken, here or at `commit`.
         """
+        ...
+
+
+class Front(NamedTuple):
+    """The first bytes of an object.
+
+    Attributes:
+        path: Its key.
+        length: How many bytes.
+        e_tag: The version that it has to be; None for whichever there is.
+    """
+
+    path: str
+    length: int
+    e_tag: str | None
+
+
+@runtime_checkable
+class Assembles(Protocol):
+    """Optional capability: a new object can begin with bytes of another one, which the storage copies by itself."""
+
+    @property
+    def least_front_bytes(self) -> int:
+        """Fewer bytes cannot be copied, or are not worth it."""
+        ...
+
+    def assemble(self, path: str, front: Front, rest: Content) -> PutResult:
+        """Create an object of the first bytes of another one, and `rest` after them, in one step.
+
+        What was copied is believed to the storage; whoever has to know reads it back.
+
+        Raises:
+            ObjectExistsError: The key is taken.
+            ObjectNotFoundError, ObjectChangedError: The other object is not there, or is another version.
+            UnsupportedOperationError, InvalidInputError, AccessDeniedError: The storage cannot do it, will not, or who
+                asks may not.
+            UnavailableError: It failed; whether it took effect is not known.
+        """
+        ...
+
+    async def assemble_async(self, path: str, front: Front, rest: Content) -> PutResult:
+        """Asynchronous twin of `assemble`."""
         ...
 
 

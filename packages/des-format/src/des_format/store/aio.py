@@ -318,7 +318,7 @@ class AsyncDesStore(_AsyncStoreReads):
     # -- maintenance ------------------------------------------------------------------------
 
     def _maintenance(self) -> Maintenance:
-        return Maintenance(self._engine, self._in_thread())
+        return Maintenance(self._engine, self._in_thread(), self._objects)
 
     async def compact(self, day: str | None = None, shard: str | int | None = None, **options: Any) -> list[Compaction]:
         """Merge small archives in a worker thread; arguments as for `DesStore.compact`."""

@@ -176,7 +176,7 @@ class DesStore(Maintenance, _StoreReads):
     ) -> None:
         engine = Engine(descriptor, options, cached=cached)
         _StoreReads.__init__(self, engine, runner, engine.reads)
-        Maintenance.__init__(self, engine, runner)
+        Maintenance.__init__(self, engine, runner, objects)
         self._objects = objects
         self._mapped: MappedReads | None = None
         if map_files and isinstance(objects, Mappable):

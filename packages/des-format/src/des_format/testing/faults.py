@@ -70,8 +70,8 @@ def fail_after(
 
 
 def lose_reply(nth: int | None = 1, keys: str = "*") -> Fault:
-    """Lose the reply of a conditional put: the transport repeats it, and its own success makes it fail."""
-    return Fault("lose_reply", nth, ("put",), keys)
+    """Lose the reply of a conditional write: the transport repeats it, and its own success makes it fail."""
+    return Fault("lose_reply", nth, ("put", "assemble"), keys)
 
 
 def delay(

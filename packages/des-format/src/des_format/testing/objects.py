@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..objects.content import pieces
 from ..ports.objects import (
+    Assembles,
     AsyncObjectStore,
     Buffer,
     Content,
     Creates,
+    Front,
     GetOptions,
     GetResult,
     GetResultAsync,
@@ -32,16 +35,34 @@ class AnyObjectStore(ObjectStore, AsyncObjectStore, Protocol):
 
 
 class FaultyObjectStore:
-    """A store that fails as planned; it has none of the optional capabilities.
+    """A store that fails as planned; of the optional capabilities it has `Assembles`, where the inner store does.
 
     Args:
         inner: The store that it stands for.
-        plan: Faults; operations are `get`, `put`, `head`, `list` and `delete`.
+        plan: Faults; operations are `get`, `put`, `assemble`, `head`, `list` and `delete`.
     """
 
     def __init__(self, inner: AnyObjectStore, plan: Plan | None = None) -> None:
         self.inner = inner
         self.plan = plan or Plan()
+        if isinstance(inner, Assembles):
+            self.least_front_bytes = inner.least_front_bytes
+            self.assemble = partial(self._assemble, inner)
+            self.assemble_async = partial(self._assemble_async, inner)
+
+    def _assemble(self, inner: Assembles, path: str, front: Front, rest: Content) -> PutResult:
+        faults = self.plan.meet("assemble", [path], conditional=True)
+        content = _repeatable(rest, faults)
+        steps = script(faults, "assemble", [path], lambda: inner.assemble(path, front, content))
+        result: PutResult = perform(steps)
+        return result
+
+    async def _assemble_async(self, inner: Assembles, path: str, front: Front, rest: Content) -> PutResult:
+        faults = self.plan.meet("assemble", [path], conditional=True)
+        content = _repeatable(rest, faults)
+        steps = script(faults, "assemble", [path], lambda: inner.assemble_async(path, front, content))
+        result: PutResult = await perform_async(steps)
+        return result
 
     def get(self, path: str, *, options: GetOptions | None = None) -> GetResult:
         faults = self.plan.meet("get", [path])

@@ -34,6 +34,10 @@ def compact(
     shard: options.Shard = None,
     target: Annotated[str, typer.Option(metavar="SIZE", help="Make no larger archives of smaller ones.")] = "1G",
     full: Annotated[bool, typer.Option("--full", help="Merge whatever fits, however little is gained.")] = False,
+    rewrite: Annotated[
+        bool,
+        typer.Option("--rewrite", help="Write every entry anew, where the storage could copy the largest archive."),
+    ] = False,
     dry_run: options.DryRun = False,
     json: Json = False,
 ) -> None:
@@ -54,6 +58,7 @@ def compact(
                     where.shard,
                     target_bytes=target_bytes,
                     full=full,
+                    rewrite=rewrite,
                     dry_run=dry_run,
                     progress=on_bytes,
                 ):
@@ -75,6 +80,8 @@ def _described(one: Compaction, dry_run: bool) -> dict[str, Any]:
         "bytes_before": one.bytes_before,
         "bytes_after": one.bytes_after,
         "abandoned": one.abandoned,
+        "copied_bytes": one.copied_bytes,
+        "refusal": one.refusal,
         "dry_run": dry_run,
     }
 
@@ -89,7 +96,9 @@ def _line(one: Compaction, dry_run: bool) -> str:
     if one.output is None:
         return f"{inputs} had nothing to keep, {dropped}"
     kept = f"{plural(one.entries_kept, 'entry', 'entries')} kept"
-    return f"{inputs} became {one.output} of {human_size(one.bytes_after)}, {kept}, {dropped}"
+    copied = f", {human_size(one.copied_bytes)} copied by the storage" if one.copied_bytes else ""
+    refused = f" (copying by the storage failed: {one.refusal})" if one.refusal else ""
+    return f"{inputs} became {one.output} of {human_size(one.bytes_after)}, {kept}, {dropped}{copied}{refused}"
 
 
 def _summary(done: list[Compaction], dry_run: bool) -> str:

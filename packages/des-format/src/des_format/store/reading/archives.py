@@ -46,6 +46,11 @@ class StoredArchive:
         self._cache_prefix = f"{store_id}/{row.id}/" if cached else ""
         self._e_tag: str | None = None
 
+    @property
+    def e_tag(self) -> str | None:
+        """The version of the object that was read; None before."""
+        return self._e_tag
+
     def run(self, steps: Steps[T]) -> Effects[T]:
         """Run the steps of an archive.
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from ...errors import DesError
+from ...ports.objects import Front
 
 __all__ = [
+    "Assemble",
     "CacheGet",
     "CacheSet",
     "Data",
@@ -88,6 +90,17 @@ class Write(NamedTuple):
     overwrite: bool = False
 
 
+class Assemble(NamedTuple):
+    """Create an object of the first bytes of another one, and a local file after them; answered with its version.
+
+    Only for object stores that can (`Assembles`).
+    """
+
+    key: str
+    front: Front
+    rest: Path
+
+
 class Head(NamedTuple):
     """Size, version and time of an object; answered with an `ObjectMeta`."""
 
@@ -144,7 +157,7 @@ class Sleep(NamedTuple):
     turn_seconds: float = 0.0
 
 
-Request = Read | ReadTail | ReadAll | Write | Head | List | Delete | CacheGet | CacheSet | Sleep
+Request = Read | ReadTail | ReadAll | Write | Assemble | Head | List | Delete | CacheGet | CacheSet | Sleep
 Effects = Generator[list[Request], list[Any], T]
 
 

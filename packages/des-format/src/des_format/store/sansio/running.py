@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ...errors import DesError
 from ...ports.caches import AsyncExpires, AsyncIndexCache, Expires, IndexCache
 from ...ports.objects import (
+    Assembles,
     AsyncObjectStore,
     GetOptions,
     NotModified,
@@ -25,6 +26,7 @@ from ...ports.objects import (
     translate,
 )
 from .effects import (
+    Assemble,
     CacheGet,
     CacheSet,
     Data,
@@ -189,6 +191,9 @@ class Runner:
                 return Data(bytes(result.buffer()), result.meta["size"], result.meta["e_tag"])
             case Write():
                 return self.objects.put(request.key, request.data, mode=_mode(request))["e_tag"]
+            case Assemble():
+                assert isinstance(self.objects, Assembles)
+                return self.objects.assemble(request.key, request.front, request.rest)["e_tag"]
             case Head():
                 return self.objects.head(request.key)
             case List():
@@ -302,6 +307,9 @@ class AsyncRunner:
                 return Data(bytes(await result.buffer_async()), result.meta["size"], result.meta["e_tag"])
             case Write():
                 return (await self.objects.put_async(request.key, request.data, mode=_mode(request)))["e_tag"]
+            case Assemble():
+                assert isinstance(self.objects, Assembles)
+                return (await self.objects.assemble_async(request.key, request.front, request.rest))["e_tag"]
             case Head():
                 return await self.objects.head_async(request.key)
             case List():

@@ -10,17 +10,16 @@ Source: docs/store-format.md, section "Compaction".
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xxhash import xxh3_128_digest
-
-from ...entry import Entry
-from ...errors import ChecksumMismatchError
+from ...compression import Compression
+from ...errors import DesError
 from ...layout import Footer
-from ...writer import DesWriter
+from ...ports.objects import Front
 from ..engine import Engine
 from ..model.commits import ArchiveRow, Commit, Operation
 from ..model.ids import id_at, time_of
@@ -28,15 +27,15 @@ from ..model.keys import ShardKey, archive_key
 from ..model.state import NO_TIME, ShardState
 from ..reading.archives import StoredArchive
 from ..reading.shards import Shard
-from ..sansio.effects import Head, Read, ask
+from ..sansio.effects import Delete, Head, ask
 from ..writing.bigfiles import Runs
 from ..writing.writes import NewArchive
+from .fronts import KeptArchive, keep_largest
+from .merging import Merging, Progress
 
 __all__ = ["Compaction", "compact_shard", "plan_compaction"]
 
 _MAX_RATIO = 4
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class Compaction:
         bytes_before: Size of the inputs.
         bytes_after: Size of the output.
         abandoned: Someone else replaced an input first; nothing was changed.
+        copied_bytes: Bytes of the output that the object store copied by itself.
+        refusal: Why that failed, and every entry was written anew; empty when it was not tried.
     """
 
     where: ShardKey
@@ -62,6 +63,8 @@ class Compaction:
     bytes_before: int = 0
     bytes_after: int = 0
     abandoned: bool = False
+    copied_bytes: int = 0
+    refusal: str = ""
 
 
 def plan_compaction(state: ShardState, *, target_bytes: int, full: bool = False) -> list[list[ArchiveRow]]:
@@ -100,23 +103,33 @@ def compact_shard(
     target_bytes: int = 2**30,
     full: bool = False,
     dry_run: bool = False,
+    least_front_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Compaction]:
     """Compact a shard, run by run; yields what each run came to.
+
+    With `least_front_bytes`, the object store may copy archives of at least so many bytes by itself.
 
     Raises:
         CorruptArchiveError: An archive is damaged; nothing was changed by its run.
     """
     state = runner.run(engine.present.state(where, fresh=True))
     for run in plan_compaction(state, target_bytes=target_bytes, full=full):
-        yield from _Merge(engine, runner, where, state, run).run(dry_run=dry_run, progress=progress)
+        merge = _Merge(engine, runner, where, state, run, least_front_bytes)
+        yield from merge.run(dry_run=dry_run, progress=progress)
 
 
 class _Merge:
     """One run of archives that become one."""
 
     def __init__(
-        self, engine: Engine, runner: Runs, where: ShardKey, state: ShardState, run: Sequence[ArchiveRow]
+        self,
+        engine: Engine,
+        runner: Runs,
+        where: ShardKey,
+        state: ShardState,
+        run: Sequence[ArchiveRow],
+        least_front_bytes: int | None,
     ) -> None:
         self._engine = engine
         self._runner = runner
@@ -125,6 +138,8 @@ class _Merge:
         self._rows = run
         self._ids = tuple(row.id for row in run)
         self._before = sum(row.size for row in run)
+        self._least_front_bytes = least_front_bytes
+        self._refusal = ""
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> Iterator[Compaction]:
         if len(self._rows) == 1 and not self._holds_deleted(self._rows[0]):
@@ -134,9 +149,10 @@ class _Merge:
         if dry_run:
             yield Compaction(self._where, self._ids, bytes_before=self._before)
             return
-        copy = _Copy(self._engine, self._runner, self._where, self._state, progress, self._before)
         with tempfile.TemporaryDirectory(prefix="des-compact-") as folder:
-            yield self._commit(copy, copy.write(Path(folder) / "archive.des", self._rows))
+            yield self._assembled(Path(folder) / "rest.des", progress) or self._written(
+                Path(folder) / "archive.des", progress
+            )
 
     def _holds_deleted(self, row: ArchiveRow) -> bool:
         archive = self._engine.archives.get(self._where, row)
@@ -154,17 +170,62 @@ class _Merge:
 
         self._runner.run(self._engine.writes.commit(self._where, change))
 
-    def _commit(self, copy: _Copy, written: tuple[Path, Footer]) -> Compaction:
-        path, footer = written
-        added: tuple[ArchiveRow, ...] = ()
-        if footer.entry_count:
-            archive_id = id_at(self._age())
-            row = ArchiveRow(
-                archive_id, footer, 0, max(row.order for row in self._rows), self._state.sequence, tuple(copy.big_files)
-            )
-            self._runner.run(self._engine.writes.publish(NewArchive(self._where, archive_id, path, footer)))
-            copy.compare(StoredArchive("", self._where, row, self._engine.options.reading, cached=False))
-            added = (row,)
+    def _assembled(self, path: Path, progress: Progress | None) -> Compaction | None:
+        """Merge in such a way that the object store copies the largest archive by itself; None when it cannot be.
+
+        Whatever goes wrong on this way, the other one decides what that means.
+        """
+        if self._least_front_bytes is None:
+            return None
+        archives = [self._engine.archives.get(self._where, row) for row in self._rows]
+        compression = Compression.of(self._engine.options.writing.compression)
+        try:
+            kept = self._runner.run(keep_largest(archives, self._state, compression, self._least_front_bytes))
+            if kept is None:
+                return None
+            merging = self._merging(progress, kept)
+            row = self._row(merging, merging.write(path, self._rows))
+            self._publish(row, path, kept.front)
+            try:
+                merging.compare(self._stored(row))
+            except DesError:
+                self._forget(row)
+                raise
+        except DesError as error:
+            self._refusal = str(error)
+            return None
+        return self._commit(row, merging, kept.front.length)
+
+    def _written(self, path: Path, progress: Progress | None) -> Compaction:
+        """Merge by writing every entry anew."""
+        merging = self._merging(progress)
+        row = self._row(merging, merging.write(path, self._rows))
+        if row.footer.entry_count:
+            self._publish(row, path)
+            merging.compare(self._stored(row))
+        return self._commit(row, merging)
+
+    def _merging(self, progress: Progress | None, kept: KeptArchive | None = None) -> Merging:
+        return Merging(self._engine, self._runner, self._where, self._state, progress, self._before, kept)
+
+    def _row(self, merging: Merging, footer: Footer) -> ArchiveRow:
+        order = max(row.order for row in self._rows)
+        return ArchiveRow(id_at(self._age()), footer, 0, order, self._state.sequence, tuple(merging.big_files))
+
+    def _publish(self, row: ArchiveRow, path: Path, front: Front | None = None) -> None:
+        archive = NewArchive(self._where, row.id, path, row.footer, front=front)
+        self._runner.run(self._engine.writes.publish(archive))
+
+    def _stored(self, row: ArchiveRow) -> StoredArchive:
+        return StoredArchive("", self._where, row, self._engine.options.reading, cached=False)
+
+    def _forget(self, row: ArchiveRow) -> None:
+        """Delete what was assembled wrongly: nobody else knows its id, but a rebuild would take it in."""
+        with suppress(DesError):
+            self._runner.run(ask(Delete([archive_key(self._where, row.id)])))
+
+    def _commit(self, output: ArchiveRow, merging: Merging, copied_bytes: int = 0) -> Compaction:
+        added = (output,) if output.footer.entry_count else ()
 
         def change(shard: Shard) -> Commit | None:
             # Not by ids alone: a rebuild gives archives another order, and what was planned is void.
@@ -176,97 +237,17 @@ class _Merge:
         return Compaction(
             self._where,
             self._ids,
-            added[0].id if added and committed.commit else None,
-            footer.entry_count,
-            copy.dropped,
+            output.id if added and committed.commit else None,
+            output.footer.entry_count,
+            merging.dropped,
             self._before,
-            footer.archive_size if added else 0,
+            output.size if added else 0,
             abandoned=committed.commit is None,
+            copied_bytes=copied_bytes,
+            refusal=self._refusal,
         )
 
     def _age(self) -> Any:
         """The time of the newest input: a rebuild, which knows nothing else, must not take the output for newer."""
         newest = self._rows[-1].id
         return time_of(newest) or self._runner.run(ask(Head(archive_key(self._where, newest))))["last_modified"]
-
-
-class _Copy:
-    """Copies what is visible of some archives into one, and remembers what it must hold."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        runner: Runs,
-        where: ShardKey,
-        state: ShardState,
-        progress: Progress | None,
-        total_bytes: int,
-    ) -> None:
-        self._engine = engine
-        self._runner = runner
-        self._where = where
-        self._state = state
-        self._progress = progress
-        self._total = total_bytes
-        self._done = 0
-        self._expected: dict[str, bytes] = {}
-        self.dropped = 0
-        self.big_files: dict[str, None] = {}
-
-    def write(self, path: Path, rows: Sequence[ArchiveRow]) -> tuple[Path, Footer]:
-        """Write the new archive to a local file."""
-        options = self._engine.options.writing
-        with DesWriter(path, compression=options.compression, big_file_threshold=2**32) as writer:
-            for row in reversed(rows):
-                archive = self._engine.archives.get(self._where, row)
-                for entry, payload in self._scan(archive):
-                    self._copy(writer, row, entry, payload)
-        assert writer.footer is not None
-        return path, writer.footer
-
-    def _copy(self, writer: DesWriter, row: ArchiveRow, entry: Entry, payload: bytes | None) -> None:
-        if entry.name in self._expected or self._state.hides(entry.name, row):
-            self.dropped += 1
-            return
-        self._expected[entry.name] = _fingerprint(entry, payload)
-        if payload is not None:
-            writer.add_file(entry.name, payload, entry.meta or None)
-            return
-        assert entry.sha256 is not None
-        writer.add_external(entry.name, entry.sha256, entry.size, entry.meta or None)
-        self.big_files[entry.sha256] = None
-
-    def _scan(self, archive: StoredArchive) -> Iterator[tuple[Entry, bytes | None]]:
-        scanner = self._runner.run(archive.run(archive.core.scanner()))
-        while (wanted := scanner.next_range()) is not None:
-            found = self._runner.run(ask(Read(archive.key, wanted.start, wanted.end)))
-            self._count(len(found.data))
-            yield from scanner.feed(archive.accept(found))
-
-    def _count(self, count: int) -> None:
-        # Everything is read twice, old and new, but how large the new archive will be is not known.
-        self._done += count
-        if self._progress is not None:
-            self._progress(min(self._done, self._total), self._total)
-
-    def compare(self, archive: StoredArchive) -> None:
-        """Read the new archive back and compare every entry.
-
-        Raises:
-            ChecksumMismatchError: It is not what was copied; nothing was committed.
-        """
-        missing = dict(self._expected)
-        for entry, payload in self._scan(archive):
-            if missing.pop(entry.name, None) != _fingerprint(entry, payload):
-                raise ChecksumMismatchError(
-                    f"archive {archive.key}: entry {entry.name!r} is not what was read from the archives"
-                    " that it is to replace; nothing was committed"
-                )
-        if missing:
-            raise ChecksumMismatchError(f"archive {archive.key} lacks {len(missing)} entries; nothing was committed")
-
-
-def _fingerprint(entry: Entry, payload: bytes | None) -> bytes:
-    content = f"{entry.sha256} {entry.size}".encode() if payload is None else payload
-    meta = repr(sorted(entry.meta.items())).encode()
-    return xxh3_128_digest(content) + xxh3_128_digest(meta)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
+from ...ports.objects import Assembles
 from ..engine import Engine
 from ..model.keys import ShardKey
 from ..writing.bigfiles import Runs
@@ -28,11 +29,13 @@ class Maintenance:
     Args:
         engine: The store's logic.
         runner: Runs its effects synchronously.
+        objects: The store's object store, for what it can do beside the requests that all can answer.
     """
 
-    def __init__(self, engine: Engine, runner: Runs) -> None:
+    def __init__(self, engine: Engine, runner: Runs, objects: object) -> None:
         self._engine = engine
         self._blocking: Runs = runner
+        self._least_front_bytes = objects.least_front_bytes if isinstance(objects, Assembles) else None
 
     def compact(
         self,
@@ -41,16 +44,20 @@ class Maintenance:
         *,
         target_bytes: int = 2**30,
         full: bool = False,
+        rewrite: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> list[Compaction]:
         """Merge small archives, and leave out what is deleted or was replaced.
+
+        The largest of them may stay as it is, at the front of the new one, if the object store can copy it there.
 
         Args:
             day: Only this day.
             shard: Only this shard, in hex.
             target_bytes: No larger archives are made of smaller ones.
             full: Merge whatever fits into `target_bytes`, however little is gained.
+            rewrite: Write every entry anew, with the present compression, where the object store could copy them.
             dry_run: Only say what would be merged.
             progress: Called for each shard with the bytes done, and how many there are.
 
@@ -67,6 +74,7 @@ class Maintenance:
                 target_bytes=target_bytes,
                 full=full,
                 dry_run=dry_run,
+                least_front_bytes=None if rewrite else self._least_front_bytes,
                 progress=progress,
             )
         ]

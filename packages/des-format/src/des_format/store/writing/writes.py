@@ -24,6 +24,7 @@ from ...errors import (
     UnavailableError,
 )
 from ...layout import FOOTER_SIZE, Footer, decode_footer
+from ...ports.objects import Front
 from ..model.checkedjson import encode_checked
 from ..model.commits import ArchiveRow, Commit, Operation, Tombstone, format_time
 from ..model.ids import new_id, time_of
@@ -31,7 +32,7 @@ from ..model.keys import ShardKey, archive_key, tombstones_key
 from ..model.state import NO_TIME, known_ids
 from ..reading.shards import Shard, Shards
 from ..reading.snapshots import Present, load_history
-from ..sansio.effects import Data, Effects, ReadTail, Sleep, Write, ask
+from ..sansio.effects import Assemble, Data, Effects, ReadTail, Sleep, Write, ask
 from .bigfiles import GRACE
 from .transactions import Committed, Transactions
 
@@ -71,6 +72,7 @@ class NewArchive:
         footer: Its footer.
         big_files: SHA-256 (hex) of the big files that its entries refer to.
         began_at: When the first of them may have been stored; None for the time of the id.
+        front: What the object store is to put before `data`, a path, by itself.
     """
 
     where: ShardKey
@@ -79,6 +81,16 @@ class NewArchive:
     footer: Footer
     big_files: tuple[str, ...] = ()
     began_at: datetime | None = None
+    front: Front | None = None
+
+    def request(self) -> Write | Assemble:
+        """The request that writes its object."""
+        key = archive_key(self.where, self.id)
+        if self.front is not None:
+            assert isinstance(self.data, Path)
+            return Assemble(key, self.front, self.data)
+        assert self.data is not None
+        return Write(key, self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ class Writes:
         key = archive_key(archive.where, archive.id)
         for attempt in range(_PUBLISH_ATTEMPTS):
             try:
-                yield from ask(Write(key, archive.data))
+                yield from ask(archive.request())
                 return
             except (ObjectExistsError, UnavailableError) as error:
                 failure: DesError = error

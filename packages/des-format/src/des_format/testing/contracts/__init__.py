@@ -13,8 +13,11 @@ Contracts of asynchronous ports have coroutine tests, for pytest-asyncio in its 
 import pytest
 
 # Before the imports: assertions are rewritten when a module is loaded.
-pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("bridge", "caches", "metadata", "objects")))
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{name}" for name in ("assembling", "bridge", "caches", "metadata", "objects"))
+)
 
+from .assembling import AssemblesContract  # noqa: E402
 from .bridge import SyncObjectStore  # noqa: E402
 from .caches import (  # noqa: E402
     AsyncExpiresContract,
@@ -26,6 +29,7 @@ from .metadata import ClaimsContract, ContainersContract, LeasesContract  # noqa
 from .objects import AsyncObjectStoreContract, ObjectStoreContract  # noqa: E402
 
 __all__ = [
+    "AssemblesContract",
     "AsyncExpiresContract",
     "AsyncIndexCacheContract",
     "AsyncObjectStoreContract",

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from des_format.errors import ConfigurationError
 from des_format.store import DesStore
+from fastapi import FastAPI
 
 from ..times import MORNING
 from .keys import api_key_item, until
@@ -57,6 +58,14 @@ async def test_without_credentials_nothing_is_told(guarded: Start, method: str, 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert b"a/1" not in answer.content.replace(b"/files/a/1", b"")
+
+
+async def test_before_the_start_nobody_is_let_in(make_app: Callable[..., FastAPI], key_file: Path) -> None:
+    transport = httpx.ASGITransport(make_app(authorized_keys_path=key_file))
+    async with httpx.AsyncClient(transport=transport, base_url="http://des") as client:
+        for path in ("/files/a%2F1", "/files/a%2F1/meta", "/days"):
+            answer = await client.get(path, params=AT, headers=by("reader-key"))
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/stats/live", "/ui/", "/openapi.json", "/locators/x"])

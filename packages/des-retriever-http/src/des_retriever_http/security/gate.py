@@ -77,7 +77,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         passing = _Passing(scope, receive, needed)
-        guards = self._guards()
+        try:
+            guards = self._guards()
+        except Problem as problem:
+            # Nobody shows it further out, where the routes' own handlers of errors do not reach.
+            await shown(problem, scope)(scope, receive, send)
+            return
         try:
             await passing.admit(guards)
         except Exception as error:

@@ -93,6 +93,11 @@ class Service:
         if self._guards is not None:
             self._guards.audit.record(scope, LINK, Permission.READ, 200, uid=uid, created_at=day.isoformat())
 
+    def audit_refused_link(self, scope: Scope, reason: str) -> None:
+        """Write down that a link was shown that nobody made here, if there is an audit log."""
+        if self._guards is not None:
+            self._guards.audit.record(scope, LINK, Permission.READ, 403, reason=reason)
+
 
 def _not_running() -> Problem:
     return Problem(503, "unavailable", "The service is not running", headers={"Retry-After": "1"})

@@ -51,3 +51,16 @@ async def test_the_time_of_a_retention_is_the_one_of_its_body(
         ("a/1", AT["created_at"]),
         ("a/1", None),
     ]
+
+
+async def test_a_link_that_nobody_made_is_a_refusal(guarded: Start, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = await guarded(locator_keys="k" * 16)
+    link = (await client.post("/files/a%2F1/locator", params=AT, headers=by("deleter-key"))).json()
+    caplog.clear()
+    assert (await client.get(f"/{link['url'][:-1]}{'A' if link['url'][-1] != 'A' else 'B'}")).status_code == 403
+    (line,) = lines(caplog)
+    assert line == {
+        "principal": "link", "permission": "read", "method": "GET", "status": 403, "reason": "invalid_locator",
+    }  # fmt: skip
+    assert link["token"][:-1] not in caplog.text

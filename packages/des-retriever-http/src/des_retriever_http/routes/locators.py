@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from des_format.errors import EntryDeletedError, NotFoundError
+from des_format.errors import EntryDeletedError, InvalidLocatorError, NotFoundError
 from des_format.store import AsyncDesStore
 from des_format.store.model.locators import decode
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -97,6 +97,9 @@ class _Located:
         except NotFoundError as error:
             gone = isinstance(error, EntryDeletedError)
             answer = shown(error if gone else _OUTDATED, scope)
+        except InvalidLocatorError as error:
+            self._service.audit_refused_link(scope, error.code)
+            answer = shown(error, scope)
         except Exception as error:
             answer = shown(error, scope)
         await answer(scope, receive, send)

@@ -16,8 +16,9 @@ __all__ = ["content_type_of", "describe", "disposition"]
 
 _DEFAULT_TYPE = "application/octet-stream"
 _META_KEYS = ("content_type", "content-type", "Content-Type", "mime", "mime_type", "mimetype")
+# A browser shows the parts of multipart/x-mixed-replace as pages of this origin, each of a type of its own.
 _TYPE = re.compile(
-    r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+    r"(?!multipart/x-mixed-replace)[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
     r'(?:[ \t]*;[ \t]*[a-z0-9!#$&^_.+-]+=(?:[a-z0-9!#$&^_.+-]+|"[\x20\x21\x23-\x5b\x5d-\x7e]*"))*\Z',
     re.ASCII | re.IGNORECASE,
 )

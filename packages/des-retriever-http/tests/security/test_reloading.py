@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -61,7 +62,7 @@ async def test_a_key_is_taken_back_after_a_document_that_broke(
 async def test_whatever_fails_credentials_are_read_again(caplog: pytest.LogCaptureFixture) -> None:
     documents = [_ITEM]
 
-    def load() -> str:
+    def load() -> Any:
         if len(documents) == 1:
             raise RuntimeError("of-a-library secret")
         return documents.pop()

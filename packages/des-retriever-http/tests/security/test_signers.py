@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from des_format.errors import ConfigurationError
 from des_retriever_http.client.signing import SignedRequests
@@ -25,7 +25,7 @@ Start = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 def document(**more: Any) -> str:
-    return yaml.safe_dump({"authorized_keys": [public_key_item(KEY, ["read"], **more)]})
+    return json.dumps({"authorized_keys": [public_key_item(KEY, ["read"], **more)]})
 
 
 def signed(client: httpx.AsyncClient, method: str = "GET", path: str = "/files/a%2F1", **options: Any) -> httpx.Request:

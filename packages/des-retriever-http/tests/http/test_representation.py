@@ -30,7 +30,7 @@ def stored(meta: object = None, **changes: Any) -> StoredEntry:
         ({"content_type": 7}, "application/octet-stream"),
         ({"content_type": "nonsense", "mime": "a/b"}, "a/b"),
         ({"content_type": "Multipart/X-Mixed-Replace; boundary=page"}, "application/octet-stream"),
-        ({"content_type": "multipart/related; type=application/dicom"}, "multipart/related; type=application/dicom"),
+        ({"content_type": 'multipart/related; type="a/b"'}, 'multipart/related; type="a/b"'),
     ],
 )
 def test_the_type_is_that_of_the_metadata_if_it_is_one(meta: dict[str, object], expected: str) -> None:

@@ -266,8 +266,12 @@ class Archive:
                 return (entry, b"", Codec.NONE) if record.raw_length > limit_bytes else (entry, stored, Codec.ZSTD)
             if record.dictionary:
                 yield from self.dictionary()
-            found = yield from self._finish({name: (record, stored)})
-            return (*found[name], Codec.NONE)
+            if record.kind is Kind.EXTERNAL:
+                found = yield from self._finish({name: (record, stored)})
+                return (*found[name], Codec.NONE)
+            if self.verify:
+                check_payload(record, stored)
+            return to_entry(record), self.expand(record, stored), Codec.NONE
         return None
 
     def may_hold(self, names: Iterable[str]) -> Steps[list[str]]:

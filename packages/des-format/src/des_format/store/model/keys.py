@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from typing import NamedTuple
 
 from ...errors import InvalidInputError
 
@@ -51,8 +52,7 @@ class ObjectKind(Enum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ShardKey:
+class ShardKey(NamedTuple):
     """One shard of one UTC day: `day` as `YYYYMMDD`, `shard` in upper-case hex."""
 
     day: str

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from des_format.errors import AccessDeniedError
+from des_format.objects.memory import _named, open_memory
+from des_format.store import DesStore, NewEntry
+from des_format.testing import FaultyObjectStore, Plan, fail_before
 
 Des = Callable[..., Any]
 
@@ -71,6 +77,21 @@ class TestLifeCycle:
         for chosen in (["--shard", "1"], ["--day", "20240101"], ["--day", "20251125", "--shard", "D"]):
             assert des("store", "compact", worn, *chosen).stdout == ""
         assert des("store", "compact", worn, "--shard", "0").stdout.startswith("20251125/0: 3 archives")
+
+    @pytest.mark.parametrize("error", [None, "no"])
+    def test_what_the_storage_copied_is_said_and_why_it_did_not(
+        self, des: Des, monkeypatch: pytest.MonkeyPatch, error: str | None
+    ) -> None:
+        url = f"memory://copied-{error}"
+        store = DesStore.init(open_memory(url), n_bits=0)
+        at = datetime(2025, 11, 25, 12, tzinfo=UTC)
+        for first, count in ((0, 100), (100, 10)):
+            store.put_many([NewEntry(first + number, at, os.urandom(2000)) for number in range(count)])
+        plan = Plan(fail_before(None, ["assemble"], error=AccessDeniedError)) if error else Plan()
+        monkeypatch.setitem(_named, f"copied-{error}", FaultyObjectStore(open_memory(url), plan))
+        line = des("store", "compact", url, "--full").stdout
+        assert ("KiB copied by the storage" in line) is (error is None)
+        assert ("(copying by the storage failed: assemble of " in line) is (error is not None)
 
     def test_a_small_target_leaves_archives_alone(self, des: Des, worn: Path) -> None:
         (only,) = rows(des("store", "compact", worn, "--target", "1K", "--json"))

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_FRONT_BYTES", "assemble", "part_bytes"]
 
 LEAST_FRONT_BYTES = 8 << 20
-_USUAL_PART_COUNT = 1000
+_COPIED_PART_COUNT = 4000
 
 
 def part_bytes(length: int) -> int:
-    """Size of the parts: 8 MiB up to about 8 GiB. A copied part takes little time, and what has to be read of the last one is little."""
+    """Size of the parts: 8 MiB up to 31 GiB. So what has to be read of the last one is little, and so is memory."""
     size = LEAST_FRONT_BYTES
-    while length > size * _USUAL_PART_COUNT:
+    while length > size * _COPIED_PART_COUNT:
         size *= 2
     return size
 

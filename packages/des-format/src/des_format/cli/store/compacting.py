@@ -91,7 +91,7 @@ def _line(one: Compaction, dry_run: bool) -> str:
     if dry_run:
         return f"{inputs} would be compacted"
     if one.abandoned:
-        return f"{inputs} left as they are: another process replaced one of them first"
+        return f"{inputs} left as they are: another process replaced one of them, or collected the result, first"
     dropped = f"{plural(one.entries_dropped, 'entry', 'entries')} dropped"
     if one.output is None:
         return f"{inputs} had nothing to keep, {dropped}"

@@ -50,7 +50,7 @@ class Compaction:
         entries_dropped: Entries that were deleted, or replaced by newer ones.
         bytes_before: Size of the inputs.
         bytes_after: Size of the output.
-        abandoned: Someone else replaced an input first; nothing was changed.
+        abandoned: Someone else replaced an input first, or gave the output up as garbage; nothing was changed.
         copied_bytes: Bytes of the output that the object store copied by itself.
         refusal: Why that failed, and every entry was written anew; empty when it was not tried.
     """
@@ -230,6 +230,8 @@ class _Merge:
         def change(shard: Shard) -> Commit | None:
             # Not by ids alone: a rebuild gives archives another order, and what was planned is void.
             if any(shard.state.rows.get(row.id) != row for row in self._rows):
+                return None
+            if output.id in shard.state.condemned or output.id in shard.state.released:
                 return None
             return Commit(0, NO_TIME, "", Operation.COMPACT, added=added, removed=self._ids)
 

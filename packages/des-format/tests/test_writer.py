@@ -18,6 +18,8 @@ from des_format import (
     InvalidNameError,
     WriterClosedError,
 )
+from des_format.append import open_for_append
+from des_format.targets import StreamTarget
 
 
 class MakeArchive(Protocol):
@@ -340,3 +342,26 @@ def test_writers_in_many_threads_do_not_disturb_each_other(tmp_path: Path) -> No
         assert reader.get_file("299") == f"{number} 299 ".encode() * 300
         assert reader.get_file("big") == b"shared" * 10_000
     assert len(list((tmp_path / "_bigFiles").iterdir())) == 1
+
+
+@pytest.mark.parametrize("profile", ["none", "balanced"])
+def test_what_comes_after_an_archive_is_what_an_append_would_write(
+    make_archive: MakeArchive, tmp_path: Path, profile: Any
+) -> None:
+    old = {"b": b"text " * 100, "a": b"1", "c/d": b""}
+    new = {"0": b"more text " * 50, "b2": os.urandom(300)}
+    path = make_archive(old, compression=profile)
+    front = path.read_bytes()
+    rest = io.BytesIO()
+    opened = open_for_append(path)
+    opened.target.rollback()
+    with DesWriter.after(opened._replace(target=StreamTarget(rest)), compression=profile) as writer:
+        for name, payload in new.items():
+            writer.add_file(name, payload)
+    with DesWriter.append(path, compression=profile) as appender:
+        for name, payload in new.items():
+            appender.add_file(name, payload)
+    assert front + rest.getvalue() == path.read_bytes()
+    with DesReader(front + rest.getvalue()) as reader:
+        assert {entry.name: payload for entry, payload in reader.scan()} == old | new
+        assert reader.verify().ok

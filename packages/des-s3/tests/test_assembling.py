@@ -61,13 +61,20 @@ def test_what_is_copied_does_not_pass_the_network(make_store: Make, proxy: Proxy
     ("status", "kind"), [(403, AccessDeniedError), (405, UnsupportedOperationError), (501, UnsupportedOperationError)]
 )
 def test_a_refusal_leaves_nothing(
-    make_store: Make, proxy: Proxy, client: Any, bucket: str, front: Front, status: int, kind: type[Exception]
+    make_store: Make,
+    proxy: Proxy,
+    client: Any,
+    bucket: str,
+    prefix: str,
+    front: Front,
+    status: int,
+    kind: type[Exception],
 ) -> None:
     proxy.rewrite = lambda request: status if is_copy(request) else None
     with pytest.raises(kind):
         make_store(endpoint_url=proxy.url).assemble("b", front, b"more")
     assert [meta["path"] for page in make_store().list() for meta in page] == ["a"]
-    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
 
 
 def test_a_copy_that_fails_for_a_moment_is_repeated(make_store: Make, proxy: Proxy, front: Front) -> None:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -293,6 +293,12 @@ def test_interrupted_at_every_request() -> None:
     sweep.run()
 
 
+def slow_clock() -> Callable[[], datetime]:
+    """Yesterday, a minute later each time: what was begun with a manifest is in doubt, and no garbage."""
+    times = itertools.count()
+    return lambda: yesterday() + timedelta(minutes=next(times))
+
+
 def others(name: str, objects: Any) -> None:
     store, _runner = open_store(objects, OPTIONS)
     if name == "replace":
@@ -315,9 +321,7 @@ def test_what_others_do_between_any_two_requests_is_kept(name: str, rewrite: boo
     while interfered:
         nth += 1
         objects = MemoryObjectStore()
-        times = itertools.count()
-        slowly = replace(OPTIONS, clock=lambda times=times: yesterday() + timedelta(minutes=next(times)))
-        prepare(DesStore.init(objects, n_bits=0, options=slowly))
+        prepare(DesStore.init(objects, n_bits=0, options=replace(OPTIONS, clock=slow_clock())))
         expected = {uid: payload for uid, (payload, _meta) in held(objects).items()}
         interfered = []
 

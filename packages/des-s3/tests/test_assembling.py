@@ -118,17 +118,57 @@ def test_the_key_of_a_customer_is_sent_for_both_objects() -> None:
     assert extras["SSECustomerKey"] == extras["CopySourceSSECustomerKey"] == "k" * 32
 
 
-def test_a_compaction_that_may_not_copy_writes_everything_anew(make_store: Make, proxy: Proxy) -> None:
-    store = DesStore.init(make_store(endpoint_url=proxy.url), n_bits=0)
+@pytest.fixture
+def entries(make_store: Make) -> dict[str, bytes]:
+    """The entries of a new store: 10 MiB in an older archive, and 2 in a newer one."""
     numbers = random.Random(1)
     entries = {str(number): numbers.randbytes(1 << 20) for number in range(12)}
+    store = DesStore.init(make_store(), n_bits=0)
     for batch in (list(entries)[:10], list(entries)[10:]):
         store.put_many([NewEntry(uid, NOON, entries[uid]) for uid in batch])
+    return entries
+
+
+def check(make_store: Make, entries: dict[str, bytes]) -> None:
+    store = DesStore.open(make_store())
+    assert len(store.archives("20251125", 0)) == 1
+    assert {uid: store.get(uid, NOON) for uid in entries} == entries
+    report = store.verify()
+    assert report.ok, report.problems
+
+
+def test_a_compaction_that_may_not_copy_writes_everything_anew(
+    make_store: Make, proxy: Proxy, entries: dict[str, bytes]
+) -> None:
     proxy.rewrite = lambda request: 403 if is_copy(request) else None
-    (done,) = store.compact(full=True)
+    (done,) = DesStore.open(make_store(endpoint_url=proxy.url)).compact(full=True)
     assert done.copied_bytes == 0
     assert "AccessDenied" in done.refusal
-    assert {uid: store.get(uid, NOON) for uid in entries} == entries
+    check(make_store, entries)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("reset", {}), ("lose_reply", {}), ("cut_body", {}), ("status", {"status": 500, "code": "InternalError"})],
+)
+@pytest.mark.parametrize(
+    ("operation", "skip"), [("CREATE", 0), ("PART", 0), ("PART", 1), ("COMPLETE", 0), ("HEAD", 0), ("GET", 9)]
+)
+def test_a_compaction_that_copies_survives_a_failure(
+    make_store: Make,
+    proxy: Proxy,
+    entries: dict[str, bytes],
+    kind: Any,
+    options: dict[str, Any],
+    operation: str,
+    skip: int,
+) -> None:
+    store = DesStore.open(make_store(endpoint_url=proxy.url))
+    fault = proxy.fail(kind, operation, skip=skip, **options)
+    (done,) = store.compact(full=True)
+    assert fault.hits == 1
+    assert (done.copied_bytes > 10 << 20, done.refusal) == (True, "")
+    check(make_store, entries)
 
 
 def test_parts_grow_so_that_what_is_copied_fits() -> None:

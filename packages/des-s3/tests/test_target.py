@@ -48,8 +48,8 @@ def test_an_object_of_any_size_appears_by_commit(make_store: Make, proxy: Proxy,
     if part_count < 2:
         assert counts == {"PUT": 1}
     else:
-        # A full part before the last one may still be on its way.
-        assert counts["PART"] <= 2
+        # On a busy machine all parts may still be on their way.
+        assert 1 <= counts["PART"] <= part_count
         assert counts - Counter(PART=counts["PART"]) == {"HEAD": 1, "COMPLETE": 1}
     result = store.get("a")
     assert result.data == CONTENT[:size]

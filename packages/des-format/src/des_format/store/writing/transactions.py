@@ -20,6 +20,7 @@ from ..model.manifest import Manifest, SegmentRef, encode_segment, merge_commits
 from ..model.state import ShardState
 from ..reading.shards import Shard, Shards
 from ..sansio.effects import Effects, Sleep, Write, ask
+from .waits import Waits
 
 __all__ = ["Clock", "CommitPolicy", "Committed", "Transactions"]
 
@@ -31,11 +32,6 @@ Rewrite = Callable[[Shard, Commit], "Effects[tuple[Manifest, ShardState]]"]
 
 Clock = Callable[[], datetime]
 
-# The longest wait doubles with each conflict and shrinks by this with each success, and whoever succeeded waits before
-# the next commit too: a winner that starts afresh wins again, and of 16 processes on one shard some lost 190 times.
-_RELAXATION = 0.8
-_FORGOTTEN = 1 / 16
-
 
 @dataclass(frozen=True, slots=True)
 class CommitPolicy:
@@ -43,7 +39,8 @@ class CommitPolicy:
 
     Attributes:
         timeout_seconds: Give up after this time, with an error that may be retried.
-        backoff_seconds: The first wait after a conflict is up to this long; later ones double.
+        backoff_seconds: The first wait after a conflict is up to this long, or up to twice as long as the attempt took;
+            later ones double.
         max_backoff_seconds: No wait is longer.
         turn_seconds: Where the object store lets writers queue, wait so long for a turn before trying without one.
     """
@@ -70,9 +67,17 @@ class Committed:
 
 
 class _Place:
-    """A commit's place in the queue for its manifest, if there is one."""
+    """A commit's place in the queue for its manifest, if there is one, and since when it tries."""
 
     turn: Turn | None = None
+
+    def __init__(self) -> None:
+        self.began_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has tried."""
+        return time.monotonic() - self.began_at
 
     def leave(self) -> None:
         if self.turn is not None:
@@ -96,7 +101,7 @@ class Transactions:
         self._clock = clock
         self._policy = policy or CommitPolicy()
         self._random = random.Random()
-        self._waits: dict[ShardKey, float] = {}
+        self._waits = Waits(self._policy.backoff_seconds, self._policy.max_backoff_seconds)
 
     def commit(
         self,
@@ -147,11 +152,11 @@ class Transactions:
             commit = replace(draft, id=commit_id).numbered(shard.state.sequence + 1, at)
             try:
                 shard = yield from self._swap(shard, commit, rewrite)
-                self._relax(where)
+                self._waits.won(where)
                 return Committed(commit, shard, retries)
             except (ConflictError, UnavailableError) as error:
                 failure: DesError = error
-                self._tense(where)
+                self._waits.lost(where, place.seconds)
             # Whose commit it was that won, or whether a lost reply was a success, only the manifest tells. It is read
             # after the wait, right before the next try: what was read before it would lose again.
             while True:
@@ -166,7 +171,7 @@ class Transactions:
                         break
                 except UnavailableError as error:
                     failure = error
-                    self._tense(where)
+                    self._waits.lost(where, place.seconds)
                 if is_last:
                     raise _given_up(where, retries, failure) from failure
                 retries += 1
@@ -175,7 +180,7 @@ class Transactions:
     def _begin(self, where: ShardKey, held: Shard | None, gives_up_at: float, place: _Place) -> Effects[Shard]:
         """The shard to start from; what is held does not do where others commit too."""
         while True:
-            if where not in self._waits and held is not None:
+            if held is not None and self._waits.longest(where) is None:
                 return held
             yield from self._wait(where, place)
             try:
@@ -183,23 +188,14 @@ class Transactions:
             except UnavailableError:
                 if time.monotonic() >= gives_up_at:
                     raise
-                self._tense(where)
+                self._waits.lost(where, place.seconds)
 
     def _wait(self, where: ShardKey, place: _Place) -> Effects[None]:
         place.leave()
-        if longest := self._waits.get(where, 0.0):
+        if (longest := self._waits.longest(where)) is not None:
             seconds = self._random.uniform(0, longest)
             place.turn = yield from ask(Sleep(seconds, manifest_key(where), self._policy.turn_seconds))
-
-    def _tense(self, where: ShardKey) -> None:
-        policy = self._policy
-        longest = max(policy.backoff_seconds, 2 * self._waits.get(where, 0.0))
-        self._waits[where] = min(policy.max_backoff_seconds, longest)
-
-    def _relax(self, where: ShardKey) -> None:
-        longest = self._waits.pop(where, 0.0) * _RELAXATION
-        if longest >= self._policy.backoff_seconds * _FORGOTTEN:
-            self._waits[where] = longest
+        place.began_at = time.monotonic()
 
     def _landed(self, shard: Shard, commit: Commit) -> Effects[bool]:
         """Whether a commit took effect: the commit of its number has its id."""

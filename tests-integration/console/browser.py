@@ -63,6 +63,11 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=[])
         self.resize(1280)
 
+    def forget(self) -> None:
+        """Forget what the page has kept in the storage of its tab, also when its test has failed."""
+        if self.driver.current_url.startswith("http"):
+            self.driver.execute_script("sessionStorage.clear()")
+
     def is_expected(self, complaint: str) -> bool:
         return any(f"responded with a status of {status} " in complaint for status in self.expected)
 

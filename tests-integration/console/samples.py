@@ -88,6 +88,7 @@ FILES: dict[str, tuple[bytes, dict[str, Any] | None]] = {
     BIDI_NAME: (b"MZ\x00\x01", None),
     PATH_NAME: (b"a path", {"content_type": "text/plain"}),
     "to-delete.txt": (b"to be deleted", {"content_type": "text/plain"}),
+    "to-delete-with-a-key.txt": (b"to be deleted too", {"content_type": "text/plain"}),
     LONG_NAME: (b"a long name", {"content_type": "text/plain", "k" * 200: "v" * 500}),
     "a/meta": (b"named like a sub-resource", {"content_type": "text/plain"}),
 }

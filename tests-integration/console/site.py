@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +23,12 @@ from des_retriever_http.serving.operating import Operations, RetrieverSettings
 from console.samples import DAY
 
 DELETE_KEY = "the-key-that-deletes"
+READER, EDITOR, HURRIED = "the-key-of-a-reader", "the-key-of-an-editor", "the-key-that-asks-once"
+GRANTED: dict[str, dict[str, Any]] = {
+    READER: {"permissions": ["read", "share"]},
+    EDITOR: {"permissions": ["read", "write"]},
+    HURRIED: {"permissions": ["read"], "max_requests_per_hour": 1},
+}
 
 
 @dataclass
@@ -60,6 +68,15 @@ class Site:
     def asked_for(self, part: str) -> list[Request]:
         """The requests whose path has a part."""
         return [request for request in self.requests if part in request.path]
+
+
+def write_keys(path: Path) -> Path:
+    """Write a document of credentials with the API keys of `GRANTED`."""
+    keys = [
+        {"id": key, "hash": f"sha256:{sha256(key.encode()).hexdigest()}"} | granted for key, granted in GRANTED.items()
+    ]
+    path.write_text(json.dumps({"api_keys": keys}), encoding="utf-8")
+    return path
 
 
 def recorded(app: Any, requests: list[Request]) -> Any:

@@ -12,7 +12,7 @@ from des_format.store import DesStore
 
 from console.browser import Browser
 from console.samples import DAY, FILES, PAGED, PATH_NAME, fill
-from console.site import DELETE_KEY, Site, serving
+from console.site import EDITOR, Site, serving
 
 pytestmark = pytest.mark.chromium
 
@@ -195,7 +195,7 @@ def test_a_deletion_says_who_and_why_and_is_confirmed_by_name(browser: Browser, 
     button(browser, "Delete it for everybody").click()
     browser.wait_for_text("Unauthorized")
     button(browser, "Keep it").click()
-    browser.enter_key(DELETE_KEY)
+    browser.enter_key(EDITOR)
     button(browser, "Delete…").click()
     browser.named("select", "Reason").send_keys("GDPR")
     browser.type("#ticket", "T-7")

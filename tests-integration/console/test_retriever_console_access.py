@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from console.browser import Browser
 from console.samples import BIDI_NAME, DAY, LONG_NAME
-from console.site import Site
+from console.site import EDITOR, HURRIED, READER, Site
 
 pytestmark = pytest.mark.chromium
 
@@ -150,12 +152,12 @@ def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, site: Site
 
 def test_a_key_is_sent_in_a_header_and_forgotten_with_the_page(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    browser.enter_key("s3cret-key", keep=False)
+    browser.enter_key(READER, keep=False)
     browser.type("#uid", "letter.txt")
     browser.type("#created-at", f"{DAY}\n")
     browser.wait_for_text("Dear archive,")
-    assert site.asked_for("/files/letter.txt/meta")[-1].headers["x-api-key"] == "s3cret-key"
-    assert [one for one in site.requests if "s3cret" in one.path + one.query] == []
+    assert site.asked_for("/files/letter.txt/meta")[-1].headers["x-api-key"] == READER
+    assert [one for one in site.requests if READER in one.path + one.query] == []
     assert browser.driver.execute_script("return [sessionStorage.length, localStorage.length, document.cookie]") == [
         0,
         0,
@@ -167,7 +169,7 @@ def test_a_key_is_sent_in_a_header_and_forgotten_with_the_page(browser: Browser,
 
 def test_a_key_that_is_kept_survives_loading_again_and_goes_when_asked(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    browser.enter_key("s3cret-key", keep=True)
+    browser.enter_key(READER, keep=True)
     browser.driver.refresh()
     browser.named("button", "API key in use").click()
     browser.named("input", "Nothing").click()
@@ -187,7 +189,7 @@ def test_what_cannot_be_a_key_is_not_sent(browser: Browser, site: Site) -> None:
 
 def test_files_are_taken_with_credentials_too(browser: Browser, site: Site) -> None:
     browser.open(site.page())
-    browser.enter_key("s3cret-key", keep=True)
+    browser.enter_key(READER, keep=True)
     browser.open(site.file("letter.txt"))
     browser.named("button", "Download").click()
     browser.wait(lambda: list(browser.downloads.glob("letter*.txt")), "the download")
@@ -199,4 +201,76 @@ def test_files_are_taken_with_credentials_too(browser: Browser, site: Site) -> N
     player = browser.find(".preview audio")
     browser.wait(lambda: player.get_property("duration") == 600, "the player to know how long it is")
     assert all("x-api-key" in one.headers for one in site.asked_for("/files/")[-3:])
-    browser.driver.execute_script("sessionStorage.clear()")
+
+
+def test_who_has_no_key_is_asked_for_one_and_then_reads_on(browser: Browser, guarded: Site) -> None:
+    browser.expected = {401}
+    browser.open(guarded.file("letter.txt"))
+    browser.wait_for_text("Authentication required")
+    assert "Dear archive," not in browser.text()
+    assert {one.status for one in guarded.asked_for("/files/")} == {401}
+    browser.named("button", "Enter credentials").click()
+    browser.named("input", "An API key").click()
+    browser.type("#secret", "a-wrong-key")
+    browser.named("button", "Use it").click()
+    browser.wait_for_text("the key is not known here")
+    browser.named("button", "Enter credentials").click()
+    browser.type("#secret", READER)
+    browser.named("button", "Use it").click()
+    browser.wait_for_text("Dear archive,")
+    browser.wait_for_text("Nothing is recorded")
+    assert browser.all("[role=alert].problem") == []
+    browser.named("a", "Browse").click()
+    browser.wait_for_text("November 2025")
+
+
+def test_a_key_that_may_not_delete_is_told_so_and_another_one_can_be_entered(browser: Browser, guarded: Site) -> None:
+    browser.expected = {401, 403, 410}
+    browser.open(guarded.page())
+    browser.enter_key(READER)
+    browser.type("#uid", "to-delete-with-a-key.txt")
+    browser.type("#created-at", f"{DAY}\n")
+    browser.named("button", "Delete…").click()
+    browser.type("#deleted-by", "Ada")
+    browser.named("button", "Continue…").click()
+    browser.named("button", "Delete it for everybody").click()
+    browser.wait_for_text("it takes write")
+    card = browser.find("dialog .problem")
+    assert "These credentials do not allow it" in card.text
+    assert browser.driver.execute_script(AUDIT) == []
+    browser.named("button", "Enter other credentials").click()
+    browser.type("#secret", EDITOR)
+    browser.named("button", "Use it").click()
+    browser.named("button", "Delete it for everybody").click()
+    browser.wait_for_text("This file was deleted")
+    browser.wait_for_text("Ada")
+
+
+def test_a_key_that_is_used_up_says_when_to_come_back(browser: Browser, guarded: Site) -> None:
+    browser.expected = {401, 429}
+    browser.open(guarded.page())
+    browser.enter_key(HURRIED)
+    browser.named("a", "Browse").click()
+    browser.wait_for_text("November 2025")
+    browser.named("a", "Find").click()
+    browser.named("a", "Browse").click()
+    browser.wait_for_text("Rate limit exceeded: 1 requests an hour")
+    (row,) = [one for one in browser.all(".problem dl > div") if one.text.startswith("Come back")]
+    told = re.search(r"in (\d+) minutes, at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", row.text)
+    assert told is not None, row.text
+    at = datetime.strptime(told[2], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    ahead = (at - datetime.now(UTC)).total_seconds()
+    assert 0 < ahead <= 3600
+    assert abs(int(told[1]) - ahead / 60) < 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_refusals_can_be_read_by_everybody(browser: Browser, guarded: Site, scheme: str) -> None:
+    browser.expected = {401}
+    browser.prefer(color_scheme=scheme)
+    browser.open(guarded.page("#/browse"))
+    browser.wait_for_text("Authentication required")
+    for width in (1280, 320):
+        browser.resize(width)
+        assert browser.driver.execute_script(AUDIT) == []
+    assert [one for one in names(browser) if one[0] in WITH_ROLES and one[1] == ""] == []

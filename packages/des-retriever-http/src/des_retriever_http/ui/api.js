@@ -32,9 +32,9 @@ export function useCredentials({ kind, secret, keep }) {
 
 /** An answer that is an error, as RFC 9457 describes it. */
 export class Problem extends Error {
-  constructor({ title, detail, status, code, request_id: requestId }) {
+  constructor({ title, detail, status, code, request_id: requestId, retryAfter }) {
     super(detail ?? title);
-    Object.assign(this, { title, detail, status, code, requestId });
+    Object.assign(this, { title, detail, status, code, requestId, retryAfter });
   }
 }
 
@@ -80,7 +80,8 @@ export async function send(path, { query, headers = {}, ...options } = {}) {
 export const ask = async (path, options) => (await send(path, options)).json();
 
 async function problemOf(response) {
-  const known = { status: response.status, request_id: response.headers.get('X-Request-ID') };
+  const [request_id, retryAfter] = ['X-Request-ID', 'Retry-After'].map((name) => response.headers.get(name));
+  const known = { status: response.status, request_id, retryAfter: Number(retryAfter) };
   const problem = await response.json().catch(() => ({}));
   return new Problem({ title: `The service answered ${response.status}`, ...known, ...problem });
 }

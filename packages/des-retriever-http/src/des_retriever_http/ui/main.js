@@ -45,7 +45,7 @@ async function show(isFirst) {
     if (!(error instanceof Problem)) console.error(error);
     view.querySelector('.waiting')?.remove();
     if (!view.querySelector('h1')) view.append(el('h1', { tabindex: '-1' }, 'Data Easy Store'));
-    view.append(problemCard(error, { retry: () => show(false), settings: openSettings }));
+    view.append(problemCard(error, { retry: () => show(false) }));
   }
 }
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .problems import Problem, shown
 
-__all__ = ["EntryPaths", "Uid"]
+__all__ = ["EntryPaths", "Uid", "root_of"]
 
 _FILES = "/files/"
 _READING = frozenset({"GET", "HEAD"})
@@ -38,7 +38,7 @@ class EntryPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
-        if scope["path"].startswith(scope.get("root_path", "") + _FILES):
+        if scope["path"].startswith(root_of(scope) + _FILES):
             uid, sub = _split(_raw_rest(scope))
             try:
                 text = unquote_to_bytes(uid).decode()
@@ -51,13 +51,22 @@ class EntryPaths:
             if text and not sub and scope["method"] in _READING:
                 app = self._entries
             else:
-                scope["path"] = f"{scope.get('root_path', '')}{_FILES}{quote(text, safe='')}{sub}"
+                scope["path"] = f"{root_of(scope)}{_FILES}{quote(text, safe='')}{sub}"
         await app(scope, receive, send)
+
+
+def root_of(scope: Scope) -> str:
+    """Return what the router takes off a path before it looks for a route: the prefix of a proxy, or nothing.
+
+    Some servers put `root_path` before each path, others leave paths as they came: the router understands both.
+    """
+    root: str = scope.get("root_path", "")
+    return root if scope["path"].startswith(f"{root}/") else ""
 
 
 def _raw_rest(scope: Scope) -> str:
     """What follows `/files/` in the path, still encoded."""
-    prefix = scope.get("root_path", "") + _FILES
+    prefix = root_of(scope) + _FILES
     raw: str = scope.get("raw_path", b"").decode("latin-1")
     # Elsewhere, someone has encoded characters of the prefix; then what is encoded in the uid is not known.
     return raw.removeprefix(prefix) if raw.startswith(prefix) else quote(scope["path"].removeprefix(prefix))

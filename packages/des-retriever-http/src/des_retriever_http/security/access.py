@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
+from ..http.paths import root_of
 from .principals import Permission
 
 __all__ = ["needed_permission"]
@@ -41,7 +42,7 @@ def needed_permission(scope: Scope) -> Permission | None:
 
     A route that is not known here takes what most do: it is better refused than open by mistake.
     """
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = scope["path"].removeprefix(root_of(scope))
     if path in _OPEN or path.startswith(_OPEN_BELOW):
         return None
     if "path_uid" in scope:

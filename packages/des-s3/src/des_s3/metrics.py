@@ -22,7 +22,7 @@ class S3Metrics:
         registry: Where the metrics are registered; None to keep them to oneself. One registry takes one `S3Metrics`.
 
     Attributes:
-        range_calls: Range reads of archives by readers, by `backend` (`s3`, `multi_s3`) and `type`.
+        range_calls: Range reads of archives, by readers and stores, by `backend` (`s3`, `multi_s3`) and `type`.
         requests: Requests, by `operation` and `outcome`.
         request_bytes: Bytes of payload that were read or written, by `operation`.
         source_reads: Whole-object reads of sources, by `status` (`ok`, `error`).

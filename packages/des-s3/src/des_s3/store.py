@@ -14,7 +14,7 @@ from des_format.errors import ConfigurationError, InvalidInputError
 from des_format.objects.content import pieces
 from des_format.objects.keys import split_key, split_prefix
 from des_format.objects.results import LoadedResult, expected_tag
-from des_format.ports.objects import Content, Front, GetOptions, ObjectMeta, PutMode, PutResult
+from des_format.ports.objects import Content, Front, GetOptions, ObjectMeta, PutMode, PutResult, RangeKind
 
 from .assembling import LEAST_FRONT_BYTES, assemble
 from .calls import Caller
@@ -135,6 +135,10 @@ class S3ObjectStore:
     def parallel_reads(self) -> int:
         """How many reads of a batch run at the same time; see `des_format.ports.objects.ReadsInParallel`."""
         return self._clients.parallel_reads
+
+    def count_range(self, kind: RangeKind, /) -> None:
+        """Count what a range is read for; see `des_format.ports.objects.CountsRanges`."""
+        self.metrics.count_ranges(self.backend, [kind])
 
     @property
     def if_match_quotes(self) -> bool | None:

@@ -15,7 +15,7 @@ from des_format.errors import ConfigurationError, DesError, ObjectNotFoundError,
 from des_format.objects.content import pieces
 from des_format.objects.results import LoadedResult
 from des_format.objects.threaded import ThreadedObjectStore
-from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult
+from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult, RangeKind
 from des_format.store.sansio.running import Runner
 from des_format.store.writing.probing import check_conditional_writes
 from des_format.targets import Target
@@ -120,6 +120,10 @@ class ZonedObjectStore(ThreadedObjectStore):
     def parallel_reads(self) -> int:
         """As for `S3ObjectStore`; of the zone that has the fewest, because a batch may be all in that one."""
         return min(store.parallel_reads for store in self._stores.values())
+
+    def count_range(self, kind: RangeKind, /) -> None:
+        """Count what a range is read for; see `des_format.ports.objects.CountsRanges`."""
+        self.metrics.count_ranges(self.backend, [kind])
 
     def _store(self, zone: Zone) -> _ZoneStore:
         return self._stores[zone.name]

@@ -32,6 +32,7 @@ __all__ = [
     "AsyncObjectStore",
     "Buffer",
     "Content",
+    "CountsRanges",
     "Creates",
     "Front",
     "GetOptions",
@@ -44,6 +45,7 @@ __all__ = [
     "OffsetRange",
     "PutMode",
     "PutResult",
+    "RangeKind",
     "ReadsInParallel",
     "Retains",
     "SuffixRange",
@@ -265,6 +267,19 @@ class Assembles(Protocol):
 
     async def assemble_async(self, path: str, front: Front, rest: Content) -> PutResult:
         """Asynchronous twin of `assemble`."""
+        ...
+
+
+RangeKind = Literal["header", "footer", "index", "payload", "bigfile"]
+"""What a range is read for: parts of an archive, or an entry's payload in an object of its own."""
+
+
+@runtime_checkable
+class CountsRanges(Protocol):
+    """Optional capability: it counts what ranges are read for, which only those know who ask for them."""
+
+    def count_range(self, kind: RangeKind, /) -> None:
+        """Count a range that is about to be read."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from des_format.errors import ConfigurationError
 from des_format.objects.results import LoadedResult
 from des_format.objects.threaded import ThreadedObjectStore
-from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult, ReadsInParallel
+from des_format.ports.objects import Content, GetOptions, ObjectMeta, PutMode, PutResult, RangeKind, ReadsInParallel
 
 from ..metrics import S3Metrics
 from ..parallel import parallel_reads
@@ -99,6 +99,10 @@ class ReplicatedObjectStore(ThreadedObjectStore):
     def parallel_reads(self) -> int:
         """As for `S3ObjectStore`; that of the primary, if it has one."""
         return self.primary.parallel_reads if isinstance(self.primary, ReadsInParallel) else parallel_reads()
+
+    def count_range(self, kind: RangeKind, /) -> None:
+        """Count what a range is read for; see `des_format.ports.objects.CountsRanges`."""
+        self.metrics.count_ranges(self.backend, [kind])
 
     # -- reading ----------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class ArchiveSource:
         if name.startswith(f"{BIG_FILES_FOLDER}/"):
             name = self.big_files_folder + name.removeprefix(BIG_FILES_FOLDER)
         key = folder + name
-        return Read(key, part.start, part.end, versions.get(key))
+        return Read(key, part.start, part.end, versions.get(key), "bigfile")
 
     def _prefer(self, folder: str) -> None:
         """Look there first from now on: one writer put all payloads of an archive into one place."""

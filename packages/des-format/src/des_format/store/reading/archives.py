@@ -15,6 +15,7 @@ from ...errors import BigFileMissingError, CorruptArchiveError, ObjectChangedErr
 from ...hashtable import check_block
 from ...layout import BLOCK_SIZE
 from ...opening import ReadOptions
+from ...ports.objects import RangeKind
 from ...ranges import ByteRange, Steps, TailRead
 from ..model.commits import ArchiveRow
 from ..model.keys import ShardKey, archive_key
@@ -73,7 +74,7 @@ class StoredArchive:
 
     def read_record(self, offset: int, length: int) -> Read:
         """The request for a record whose place is known; `accept` its answer."""
-        return Read(self.key, offset, offset + length, self._e_tag)
+        return Read(self.key, offset, offset + length, self._e_tag, "payload")
 
     def _answer(self, request: Sequence[ByteRange] | TailRead) -> Effects[Any]:
         assert not isinstance(request, TailRead), "the geometry is known"
@@ -91,8 +92,9 @@ class StoredArchive:
 
     def _request(self, part: ByteRange) -> Read:
         if part.beside:
-            return Read(f"{self.where.day}/{part.beside}", part.start, part.end)
-        return Read(self.key, part.start, part.end, self._e_tag)
+            return Read(f"{self.where.day}/{part.beside}", part.start, part.end, kind="bigfile")
+        kind: RangeKind = "index" if part.start >= self.row.footer.meta_start else "payload"
+        return Read(self.key, part.start, part.end, self._e_tag, kind)
 
     def _check(self, part: ByteRange, reply: Any) -> bytes:
         if part.beside and isinstance(reply, ObjectNotFoundError):

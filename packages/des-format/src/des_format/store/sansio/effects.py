@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from ...errors import DesError
-from ...ports.objects import Front
+from ...ports.objects import Front, RangeKind
 
 __all__ = [
     "Assemble",
@@ -48,17 +48,19 @@ class Data(NamedTuple):
 class Read(NamedTuple):
     """Bytes `[start, end)` of an object; answered with `Data`, shorter where the object is.
 
-    With `if_match`, another version of the object is an `ObjectChangedError`.
+    With `if_match`, another version of the object is an `ObjectChangedError`. `kind` is what the bytes are for, where
+    that is known.
     """
 
     key: str
     start: int
     end: int
     if_match: str | None = None
+    kind: RangeKind | None = None
 
 
 class ReadTail(NamedTuple):
-    """The last `length` bytes of an object, or all of a shorter one; answered with `Data`."""
+    """The last `length` bytes of an archive, or all of a shorter one; answered with `Data`."""
 
     key: str
     length: int

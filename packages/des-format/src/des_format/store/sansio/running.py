@@ -16,11 +16,13 @@ from ...ports.caches import AsyncExpires, AsyncIndexCache, Expires, IndexCache
 from ...ports.objects import (
     Assembles,
     AsyncObjectStore,
+    CountsRanges,
     GetOptions,
     NotModified,
     ObjectMeta,
     ObjectStore,
     PutMode,
+    RangeKind,
     TakesTurns,
     Turn,
     translate,
@@ -100,6 +102,17 @@ def _expires_async(cache: object) -> AsyncExpires | None:
     return cache if isinstance(cache, AsyncExpires) else None
 
 
+def _counter(objects: object) -> Callable[[RangeKind], None] | None:
+    return objects.count_range if isinstance(objects, CountsRanges) else None
+
+
+def _kind(request: Read | ReadTail | ReadAll) -> RangeKind | None:
+    """What a request reads a range for; None for a whole object, and where that is not known."""
+    if isinstance(request, Read):
+        return request.kind
+    return "footer" if isinstance(request, ReadTail) else None
+
+
 def _turn_pause() -> float:
     """How long to wait before the next look at a turn: less than a commit takes, and not in step with others."""
     return random.uniform(0.0005, 0.003)
@@ -127,6 +140,7 @@ class Runner:
         self.objects = objects
         self._cache = cache
         self._expiring = _expires(cache)
+        self._count_range = _counter(objects)
         self._widths = Widths(objects, concurrency, usual=32)
         self._sleep = sleep
         self._threads: ThreadPoolExecutor | None = None
@@ -187,6 +201,8 @@ class Runner:
     def _answer(self, request: Request) -> Any:
         match request:
             case Read() | ReadTail() | ReadAll():
+                if self._count_range is not None and (kind := _kind(request)) is not None:
+                    self._count_range(kind)
                 result = self.objects.get(request.key, options=_options(request))
                 return Data(bytes(result.buffer()), result.meta["size"], result.meta["e_tag"])
             case Write():
@@ -256,6 +272,7 @@ class AsyncRunner:
         self.objects = objects
         self._cache = cache
         self._expiring = _expires_async(cache)
+        self._count_range = _counter(objects)
         self._widths = Widths(objects, concurrency, usual=64)
         self._sleep = sleep
         self._flights = AsyncFlights()
@@ -303,6 +320,8 @@ class AsyncRunner:
     async def _answer(self, request: Request) -> Any:
         match request:
             case Read() | ReadTail() | ReadAll():
+                if self._count_range is not None and (kind := _kind(request)) is not None:
+                    self._count_range(kind)
                 result = await self.objects.get_async(request.key, options=_options(request))
                 return Data(bytes(await result.buffer_async()), result.meta["size"], result.meta["e_tag"])
             case Write():

@@ -110,9 +110,9 @@ def _dead_bytes(footers: Sequence[Footer]) -> int:
 def _is_of_this_version(archive: StoredArchive) -> Effects[bool]:
     """Whether header and footer hold nothing that this version does not write: it could not carry that over."""
     footer = archive.row.footer
-    header = archive.accept((yield from ask(Read(archive.key, 0, len(HEADER), archive.e_tag))))
+    header = archive.accept((yield from ask(Read(archive.key, 0, len(HEADER), archive.e_tag, "header"))))
     end = footer.archive_size
-    tail = archive.accept((yield from ask(Read(archive.key, end - FOOTER_SIZE, end, archive.e_tag))))
+    tail = archive.accept((yield from ask(Read(archive.key, end - FOOTER_SIZE, end, archive.e_tag, "footer"))))
     return header == HEADER and tail == encode_footer(footer)
 
 

@@ -109,7 +109,7 @@ class Merging:
     ) -> Iterator[tuple[Entry, bytes | None]]:
         scanner = self._runner.run(archive.run(archive.core.scanner()))
         while (wanted := scanner.next_range()) is not None:
-            found = self._runner.run(ask(Read(archive.key, wanted.start, wanted.end)))
+            found = self._runner.run(ask(Read(archive.key, wanted.start, wanted.end, kind="payload")))
             self._count(len(found.data))
             data = archive.accept(found)
             if on_data is not None:

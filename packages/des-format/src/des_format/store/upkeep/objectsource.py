@@ -75,7 +75,7 @@ class ObjectSource:
                 self._sizes[key] = _value(meta)["size"]
             if part.start >= min(part.end, self._sizes[key]):
                 return b""
-            (reply,) = self._perform([Read(key, part.start, part.end)])
+            (reply,) = self._perform([Read(key, part.start, part.end, kind="bigfile")])
             data: Data = _value(reply)
         except StorageFailedError as failure:
             if isinstance(failure.error, ObjectNotFoundError):

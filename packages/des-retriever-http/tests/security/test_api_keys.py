@@ -167,6 +167,9 @@ async def test_in_a_batch_each_file_is_allowed_or_not(guarded: Start, caplog: py
     assert [(one["uid"], one["status"]) for one in lines(caplog)] == [("a/2", 403), ("b/1", 403), ("secret/1", 403)]
     # It counts as one request for each file.
     assert (await client.post("/batch", json=body, headers=by("narrow-key"))).status_code == 429
+    larger = {"files": [{"uid": "a/1", **AT}] * 7}
+    answer = await client.post("/batch", json=larger, headers=by("reader-key"))
+    assert (answer.status_code, "retry-after" in answer.headers) == (429, False)
 
 
 async def test_a_link_is_made_by_who_may_and_read_by_everybody(guarded: Start) -> None:
@@ -181,6 +184,11 @@ async def test_everybody_may_read_where_the_operator_says_so(guarded: Start, fil
     assert (await client.get("/files/secret%2F1", params=AT)).content == b"secret/1"
     assert (await client.delete("/files/a%2F1", params=WHY)).status_code == 401
     assert (await client.delete("/files/a%2F1", params=WHY, headers=by("deleter-key"))).status_code == 200
+
+
+async def test_who_shows_no_credentials_uses_up_nobodys_quota(guarded: Start) -> None:
+    client = await guarded(require_authentication=False, rate_limit_per_hour=1)
+    assert [(await client.get("/files/a%2F1", params=AT)).status_code for _ in range(3)] == [200] * 3
 
 
 async def test_the_published_key_deletes_and_does_not_read(guarded: Start) -> None:

@@ -54,6 +54,7 @@ def provide() -> Iterator[tuple[list[bytes], threading.Event, str]]:
         whole('{"keys": 7}'),
         whole("[]"),
         whole("null"),
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/elsewhere\r\nContent-Length: 0\r\n\r\n",
         whole('{"keys": [{"kty": "RSA", "kid": [], "n": "AQAB", "e": "AQAB"}]}'),
     ],
 )

@@ -27,11 +27,14 @@ class Vault:
         self.secret: dict[str, Any] = {"api_keys": [api_key_item("reader", "reader-key", ["read"])]}
         self.is_sealed = False
         self.page: bytes | None = None
+        self.token = "the-token"
+        self.logins = self.reads = 0
         vault = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                is_known = self.headers["X-Vault-Token"] == "the-token"
+                vault.reads += 1
+                is_known = self.headers["X-Vault-Token"] == vault.token
                 if vault.page is not None:
                     self.send_page(vault.page)
                 elif vault.is_sealed:
@@ -46,8 +49,9 @@ class Vault:
             def do_POST(self) -> None:
                 given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 assert self.path == "/v1/auth/kubernetes/login"
+                vault.logins += 1
                 if given == {"role": "retriever", "jwt": "of-the-pod"}:
-                    self.reply(200, {"auth": {"client_token": "the-token"}})
+                    self.reply(200, {"auth": {"client_token": vault.token}})
                 else:
                     self.reply(403, {"errors": ["permission denied"]})
 
@@ -133,11 +137,28 @@ async def test_a_page_that_comes_in_place_of_the_secret_changes_nothing(
     await until(is_refused)
 
 
-async def test_a_pod_logs_in_as_itself(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pod_logs_in_as_itself_and_again_when_its_token_has_ended(
+    start: Start, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = tmp_path / "token"
     account.write_text("of-the-pod\n")
     monkeypatch.setattr(sources, "_SERVICE_ACCOUNT", account)
-    assert await status(await start(vault_role="retriever"), "reader-key") == 200
+    client = await start(vault_role="retriever")
+    assert await status(client, "reader-key") == 200
+
+    async def has_read_often() -> bool:
+        return vault.reads > 5
+
+    await until(has_read_often)
+    assert vault.logins == 1
+    vault.token = "the-next-token"
+    vault.secret = {"api_keys": [api_key_item("other", "other-key", ["read"])]}
+
+    async def is_changed() -> bool:
+        return await status(client, "other-key") == 200
+
+    await until(is_changed)
+    assert vault.logins == 2
     with pytest.raises(UnavailableError, match="des/keys cannot be read"):
         await start(vault_role="other")
 

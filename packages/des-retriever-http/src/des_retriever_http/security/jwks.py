@@ -9,7 +9,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from time import monotonic
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import jwt
 from des_format.errors import UnavailableError
@@ -95,10 +95,20 @@ class KeySet:
         return _get(url)
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """Keys come from where they were said to be, and over the same protocol."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        """Follow none: the answer is an error then."""
+
+
+_OPENER = build_opener(_NoRedirects)
+
+
 def _get(url: str) -> Any:
     if not url.startswith(("https://", "http://")):
         raise ValueError(f"not a URL of HTTP: {url!r}")
-    with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=_TIMEOUT_SECONDS) as answer:
+    with _OPENER.open(Request(url, headers={"Accept": "application/json"}), timeout=_TIMEOUT_SECONDS) as answer:
         body = answer.read(_MAX_BYTES + 1)
     if len(body) > _MAX_BYTES:
         raise ValueError(f"{url} answers with more than {_MAX_BYTES} bytes")

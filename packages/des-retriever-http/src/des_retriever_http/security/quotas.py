@@ -12,11 +12,10 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
 from ..http.problems import Problem
+from .principals import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage
-
-    from .principals import Principal
 
 __all__ = ["Quotas"]
 
@@ -46,8 +45,13 @@ class Quotas:
             Problem: 429, there were too many in the last hour.
         """
         count = self._per_hour if principal.requests_per_hour is None else principal.requests_per_hour
-        if count is None or not cost:
+        # All who show no credentials would share one quota, which any of them could use up.
+        if count is None or not cost or principal is ANONYMOUS:
             return
+        if cost > count:
+            raise Problem(
+                429, "rate_limited", f"Rate limit exceeded: {cost} requests at once, and {count} an hour are allowed"
+            )
         limit = RateLimitItemPerHour(count, namespace="des")
         try:
             if await self._limiter.hit(limit, principal.id, cost=cost):

@@ -108,16 +108,27 @@ def from_vault(address: str, *, token: str | None, role: str | None, mount: str,
     """
     try:
         import hvac
-        from hvac.exceptions import VaultError
+        from hvac.exceptions import Forbidden, VaultError
     except ImportError:
         raise ConfigurationError("DES_VAULT_ADDR needs `pip install 'des-retriever-http[vault]'`") from None
 
+    client = hvac.Client(url=address, token=token, timeout=_TIMEOUT_SECONDS)
+
+    def read() -> Any:
+        return client.secrets.kv.v2.read_secret_version(path, mount_point=mount, raise_on_deleted_version=True)
+
+    def log_in_and_read() -> Any:
+        client.auth.kubernetes.login(role=role, jwt=_SERVICE_ACCOUNT.read_text(encoding="utf-8").strip())
+        return read()
+
     def load() -> Any:
-        client = hvac.Client(url=address, token=token, timeout=_TIMEOUT_SECONDS)
         try:
-            if role is not None:
-                client.auth.kubernetes.login(role=role, jwt=_SERVICE_ACCOUNT.read_text(encoding="utf-8").strip())
-            answer = client.secrets.kv.v2.read_secret_version(path, mount_point=mount, raise_on_deleted_version=True)
+            try:
+                answer = read() if client.token else log_in_and_read()
+            except Forbidden:
+                if role is None:
+                    raise
+                answer = log_in_and_read()  # The token that the last login gave has ended.
         # hvac lets the errors of requests through, which are OSErrors.
         except (VaultError, OSError) as error:
             raise UnavailableError(f"{address}: {mount}/{path} cannot be read: {type(error).__name__}") from error

@@ -131,7 +131,7 @@ def _described(kind: str, principal: Principal) -> dict[str, Any]:
     return {
         "id": principal.id,
         "kind": kind,
-        "permissions": sorted(principal.permissions),
+        "permissions": sorted(one.value for one in principal.permissions),
         "allowed_prefixes": list(principal.allowed_prefixes),
         "excluded_prefixes": list(principal.excluded_prefixes),
         "expires_at": None if ends_at is None else ends_at.isoformat(),

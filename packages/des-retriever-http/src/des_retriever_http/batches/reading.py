@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from des_format.errors import CorruptArchiveError, DesError, InvalidNameError, UnavailableError
+from des_format.errors import DesError, InvalidNameError, UnavailableError
 from des_format.names import MAX_NAME_BYTES, encode_name
 from des_format.store import ReadEntry, StoredEntry
 
@@ -17,7 +17,7 @@ from ..http.dates import parse_created_at
 from ..http.problems import Problem, problem_of
 from ..security.principals import Permission, Principal
 from ..storage.backend import Backend
-from ..storage.checking import checked
+from ..storage.checking import begun, checked
 
 __all__ = ["Outcome", "Wanted", "outcomes"]
 
@@ -146,7 +146,7 @@ class _Group:
             if fetched.payload is not None:
                 return Outcome(wanted, fetched.stored, _whole(fetched.payload))
             stream = self._backend.stream(*request, 0, fetched.stored.entry.size)
-            return Outcome(wanted, fetched.stored, await _begun(checked(stream, fetched.stored.entry)))
+            return Outcome(wanted, fetched.stored, await begun(checked(stream, fetched.stored.entry)))
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500:
@@ -166,18 +166,3 @@ def _checked_uid(uid: str) -> str:
 
 async def _whole(payload: bytes) -> AsyncIterator[bytes]:
     yield payload
-
-
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Take the first piece, so that what fails before it is still told by a status."""
-    try:
-        first = await anext(pieces)
-    except StopAsyncIteration:
-        raise CorruptArchiveError("the payload has no bytes, its entry says otherwise") from None
-
-    async def all_pieces() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    return all_pieces()

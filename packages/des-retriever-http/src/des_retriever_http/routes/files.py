@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from des_format.entry import Codec
-from des_format.errors import CorruptArchiveError
 from fastapi import Header, Query
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import StreamingResponse
@@ -28,7 +27,7 @@ from ..http.representation import describe
 from ..http.validators import validators_of
 from ..service import Service
 from ..storage.backend import Fetched
-from ..storage.checking import checked
+from ..storage.checking import begun, checked
 
 __all__ = ["FileEndpoint", "answer_with", "described_responses", "file_routes", "headers_of"]
 
@@ -209,17 +208,7 @@ def _length(size: int) -> tuple[bytes, bytes]:
 
 async def _streamed(pieces: AsyncIterator[bytes], status: int, headers: RawHeaders) -> ASGIApp:
     """Answer piece by piece; what fails before the first piece is still told by a status."""
-    try:
-        first = await anext(pieces)
-    except StopAsyncIteration:
-        raise CorruptArchiveError("the payload has no bytes, its entry says otherwise") from None
-
-    async def all_pieces() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    response = StreamingResponse(all_pieces(), status)
+    response = StreamingResponse(await begun(pieces), status)
     response.raw_headers = headers
     return response
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 from des_format.checksum import RunningChecksum
 from des_format.entry import Entry
-from des_format.errors import ChecksumMismatchError
+from des_format.errors import ChecksumMismatchError, CorruptArchiveError
 
-__all__ = ["checked"]
+__all__ = ["begun", "checked"]
 
 _IN_THREAD_BYTES = 2**20
 
@@ -41,3 +41,23 @@ async def checked(pieces: AsyncIterator[bytes], entry: Entry) -> AsyncIterator[b
         raise ChecksumMismatchError(f"the payload of entry {entry.name!r} differs from its checksum")
     if held:
         yield held
+
+
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Take the first piece, so that what fails before it is still told by a status; return all of them.
+
+    Raises:
+        CorruptArchiveError: There is none.
+        DesError: As the first piece.
+    """
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        raise CorruptArchiveError("the payload has no bytes, its entry says otherwise") from None
+
+    async def all_pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_pieces()

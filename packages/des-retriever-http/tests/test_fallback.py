@@ -65,7 +65,7 @@ async def test_what_is_not_archived_is_read_where_it_was_put(start: Any, fetch_b
 
 
 async def test_what_is_archived_comes_from_the_archive_and_what_was_deleted_from_nowhere(
-    start: Any, store: DesStore
+    start: Any, store: DesStore, original: Path
 ) -> None:
     client = await start(delete_api_key=KEY["X-API-Key"])
     why = {**AT, "reason": "GDPR", "deleted_by": "me"}
@@ -73,9 +73,27 @@ async def test_what_is_archived_comes_from_the_archive_and_what_was_deleted_from
     assert (await client.delete("/files/a", params=why, headers=KEY)).status_code == 404
     store.put("a", MORNING, b"archived")
     assert (await client.get("/files/a", params=AT)).content == b"archived"
+    answer = await client.delete("/files/a", params=why, headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (409, "original_remains")
+    assert store.get("a", MORNING) == b"archived"
+    (original / "2025" / "11" / "25" / "a.bin").unlink()
     assert (await client.delete("/files/a", params=why, headers=KEY)).status_code == 200
+    assert (await client.delete("/files/a", params=why, headers=KEY)).status_code == 410
     for path in ("/files/a", "/files/a/meta"):
         assert (await client.get(path, params=AT)).status_code == 410
+
+
+async def test_no_other_time_brings_back_what_was_deleted(start: Any, store: DesStore, original: Path) -> None:
+    """With a key without a day every time names the same original, also where it is too old to be looked for."""
+    (original / "b").write_bytes(b"original")
+    store.put("b", MORNING, b"archived")
+    client = await start(delete_api_key=KEY["X-API-Key"], fallback_key="{uid}", fallback_days=1)
+    why = {**AT, "reason": "GDPR", "deleted_by": "me"}
+    assert (await client.delete("/files/b", params=why, headers=KEY)).status_code == 409
+    (original / "b").unlink()
+    assert (await client.delete("/files/b", params=why, headers=KEY)).status_code == 200
+    for time in (MORNING, datetime.now(UTC)):
+        assert (await client.get("/files/b", params={"created_at": time.isoformat()})).status_code in (404, 410)
 
 
 @pytest.mark.parametrize("uid", ["none", "..%2Fa", ".hidden", "a%00", "%2Fetc%2Fpasswd", "x" * 300, "%7Buid%7D"])

@@ -164,6 +164,7 @@ def observed(
         backend.memory,
         backend.fallback,
         backend.retention,
+        backend.original,
         metrics=metrics,
         history=history,
         tracing=tracing,

@@ -14,6 +14,7 @@ from ..http.paths import Uid
 from ..http.problems import Problem
 from ..security.principals import principal_of
 from ..service import service_of
+from ..storage.fallback import OriginalRemainsError
 from ..storage.retention import RetainedError
 
 __all__ = ["router"]
@@ -63,6 +64,6 @@ async def delete_file(
         sequence = await service.backend.delete(
             uid, time, reason=reason.value, by=f"{deleted_by.strip()} ({principal.id})", ticket=ticket_id or None
         )
-    except RetainedError as error:
+    except (RetainedError, OriginalRemainsError) as error:
         raise Problem(409, error.code, str(error)) from None
     return Tombstoned(sequence=sequence)

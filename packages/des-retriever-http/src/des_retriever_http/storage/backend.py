@@ -12,7 +12,7 @@ from des_format.errors import EntryNotFoundError, UnsupportedOperationError
 from des_format.store import AsyncDesStore, ReadEntry, StoredEntry
 from des_format.store.legacy import AsyncLegacyStore
 
-from .fallback import Source
+from .fallback import Fallback, OriginalRemainsError, Source
 from .retention import Extension, RetainedError, Retention
 from .streaming import StreamMemory
 
@@ -43,6 +43,7 @@ class Backend:
         memory: For payloads that are sent piece by piece.
         fallback: Where files are that the archives do not have.
         retention: Keeps copies of files, if that is set up.
+        original: The one of the fallbacks in which files are before they are archived.
     """
 
     label: str
@@ -50,6 +51,7 @@ class Backend:
     memory: StreamMemory = field(default_factory=StreamMemory)
     fallback: Source | None = None
     retention: Retention | None = None
+    original: Fallback | None = None
 
     @property
     def des_store(self) -> AsyncDesStore | None:
@@ -152,6 +154,7 @@ class Backend:
 
         Raises:
             RetainedError: It is under extended retention.
+            OriginalRemainsError: The original store has it too, from where it would come back.
             EntryDeletedError, EntryNotFoundError: It is not there, by what the storage says now.
             DesError: As `AsyncDesStore.delete`; doing it again is safe.
         """
@@ -159,6 +162,10 @@ class Backend:
         if store is None:
             raise UnsupportedOperationError("a published layout is only read")
         await store.refresh(uid, created_at)
+        if self.original is not None:
+            await store.get_entry(uid, created_at)  # What is not archived, or was deleted, is told as that.
+            if await self.original.holds(uid, created_at):
+                raise OriginalRemainsError("The original store still has the file; delete it there first, then here")
         if self.retention is not None:
             until = await self.retention.until(uid, created_at)
             if until is not None:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from des_format.entry import Codec, Entry, Kind
-from des_format.errors import EntryNotFoundError, ObjectNotFoundError, UnsafePathError
+from des_format.errors import ConflictError, EntryNotFoundError, ObjectNotFoundError, UnsafePathError
 from des_format.ports.objects import AsyncObjectStore, ObjectMeta
 from des_format.store import StoredEntry
 
-__all__ = ["Chain", "Fallback", "Source", "day_of"]
+__all__ = ["Chain", "Fallback", "OriginalRemainsError", "Source", "day_of"]
 
 T = TypeVar("T")
 
@@ -64,6 +64,12 @@ class Chain:
         return await ask(last)
 
 
+class OriginalRemainsError(ConflictError):
+    """The original store still has a file, so a deletion of it here would not hold."""
+
+    code = "original_remains"
+
+
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """Files as objects of their own.
@@ -106,12 +112,22 @@ class Fallback:
         begins_at = self.begins_at()
         if begins_at is not None and created_at <= begins_at:
             raise absent
-        time = created_at.astimezone(UTC)
-        key = self.key.format(uid=uid, year=f"{time.year:04}", month=f"{time:%m}", day=f"{time:%d}")
         try:
-            return await ask(key)
+            return await ask(self._key(uid, created_at))
         except (ObjectNotFoundError, UnsafePathError):
             raise absent from None
+
+    async def holds(self, uid: str, created_at: datetime) -> bool:
+        """Whether a file is there, also if it is too old to be looked for: another time may name the same object."""
+        try:
+            await self.objects.head_async(self._key(uid, created_at))
+        except (ObjectNotFoundError, UnsafePathError):
+            return False
+        return True
+
+    def _key(self, uid: str, created_at: datetime) -> str:
+        time = created_at.astimezone(UTC)
+        return self.key.format(uid=uid, year=f"{time.year:04}", month=f"{time:%m}", day=f"{time:%d}")
 
 
 def _described(uid: str, created_at: datetime, meta: ObjectMeta) -> StoredEntry:

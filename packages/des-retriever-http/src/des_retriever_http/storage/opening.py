@@ -50,7 +50,7 @@ async def open_backend(settings: Settings, registry: CollectorRegistry | None = 
         retention = await _open_retention(stack, settings, registry)
         fallback = await _open_fallback(stack, settings, registry)
         sources: list[Source] = [source for source in (retention, fallback) if source is not None]
-        yield Backend(_label(settings), store, memory, Chain(sources) if sources else None, retention)
+        yield Backend(_label(settings), store, memory, Chain(sources) if sources else None, retention, fallback)
 
 
 async def _open_store(
